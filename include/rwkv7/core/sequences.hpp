@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/// How tokens form sequences, and which state slot each sequence owns.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "rwkv7/core/config.hpp"
+
+namespace rwkv7 {
+
+/// B sequences of T tokens each: operands are [B, T, …], sequence b owns slot b.
+struct dense {
+  index_t B;
+  index_t T;
+};
+
+/// A borrowed list of 32-bit or 64-bit integers.
+class index_list {
+ public:
+  constexpr index_list() noexcept = default;
+  constexpr index_list(std::span<const std::int32_t> s) noexcept
+      : narrow_(s.data()), size_(static_cast<index_t>(s.size())) {}
+  constexpr index_list(std::span<const std::int64_t> s) noexcept
+      : wide_(s.data()), size_(static_cast<index_t>(s.size())) {}
+  template <class Range>
+  requires std::convertible_to<const Range&, std::span<const std::int32_t>>
+  constexpr index_list(const Range& r) noexcept : index_list(std::span<const std::int32_t>(r)) {}
+  template <class Range>
+  requires std::convertible_to<const Range&, std::span<const std::int64_t>>
+  constexpr index_list(const Range& r) noexcept : index_list(std::span<const std::int64_t>(r)) {}
+
+  constexpr index_t size() const noexcept { return size_; }
+  RWKV7_INLINE constexpr index_t operator[](index_t i) const noexcept {
+    return narrow_ ? static_cast<index_t>(narrow_[i]) : static_cast<index_t>(wide_[i]);
+  }
+
+ private:
+  const std::int32_t* narrow_ = nullptr;
+  const std::int64_t* wide_ = nullptr;
+  index_t size_ = 0;
+};
+
+/// Sequences of any lengths, one after the other: operands are [1, total, …]; sequence i has the tokens
+/// [cu_seqlens[i], cu_seqlens[i + 1]) and owns slot state_indices[i], or slot i when no indices are given.
+/// Length 0 is legal: such a sequence carries its state over unchanged.
+struct packed {
+  index_list cu_seqlens;
+  index_list state_indices{};
+};
+
+/// One sequence, as kernels see it: tokens [first, first + length) of batch row `batch`.
+struct sequence {
+  index_t batch, first, length, slot;
+};
+
+/// Either form. Converts implicitly from both.
+class sequences {
+ public:
+  constexpr sequences(dense d) noexcept : dense_(d) {}
+  constexpr sequences(packed p) noexcept : packed_(p), is_packed_(true) {}
+
+  constexpr bool is_packed() const noexcept { return is_packed_; }
+  constexpr const packed& as_packed() const noexcept { return packed_; }
+  /// The first two extents of every token operand.
+  constexpr index_t batch() const noexcept { return is_packed_ ? 1 : dense_.B; }
+  constexpr index_t tokens() const noexcept {
+    return !is_packed_                     ? dense_.T
+           : packed_.cu_seqlens.size() > 0 ? packed_.cu_seqlens[packed_.cu_seqlens.size() - 1]
+                                           : 0;
+  }
+  constexpr index_t count() const noexcept {
+    return !is_packed_ ? dense_.B : packed_.cu_seqlens.size() > 0 ? packed_.cu_seqlens.size() - 1 : 0;
+  }
+  RWKV7_INLINE constexpr sequence operator[](index_t i) const noexcept {
+    if (!is_packed_) return {i, 0, dense_.T, i};
+    const index_t first = packed_.cu_seqlens[i];
+    const index_t slot = packed_.state_indices.size() > 0 ? packed_.state_indices[i] : i;
+    return {0, first, packed_.cu_seqlens[i + 1] - first, slot};
+  }
+
+ private:
+  dense dense_{0, 0};
+  packed packed_{};
+  bool is_packed_ = false;
+};
+
+}  // namespace rwkv7

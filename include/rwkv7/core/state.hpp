@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/// What a sequence carries from one call to the next. The memory is the caller's: to branch is to copy, to roll back is
+/// to copy back.
+#pragma once
+
+#include "rwkv7/core/view.hpp"
+
+namespace rwkv7 {
+
+/// `initial` is read before, `final` overwritten after; the first axis is the slot of the sequence. Either may be
+/// absent: no initial means zeros, no final means that nobody needs it. The same view twice carries on in place.
+/// An initial value shared by all slots is a broadcast view.
+template <class T, int Rank>
+struct carried {
+  view<const T, Rank> initial{};
+  view<T, Rank> final{};
+
+  static constexpr carried in_place(view<T, Rank> v) noexcept { return {v, v}; }
+};
+
+/// The WKV state S [slots, H, N, N]: row = value index, column = key index ("V, K" layout; RWKV-LM, ggml).
+template <class T>
+using state = carried<T, 4>;
+
+/// The previous token's normalised input, [slots, C].
+template <class T>
+using shift_state = carried<T, 2>;
+
+/// The state of a program that keeps S transposed, [slots, H, key, value] (flash-linear-attention): the same memory,
+/// seen as [slots, H, value, key]. No copy.
+template <class T>
+constexpr view<T, 4> from_key_value(const view<T, 4>& s) noexcept {
+  return {s.data(),
+          {s.extent(0), s.extent(1), s.extent(3), s.extent(2)},
+          {s.stride(0), s.stride(1), s.stride(3), s.stride(2)}};
+}
+
+}  // namespace rwkv7

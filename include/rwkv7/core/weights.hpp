@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/// weights<Rank>: a read-only parameter tensor that keeps the element type it has on disk.
+///
+/// Activations are typed by the program, parameters by the checkpoint. The element type is therefore a run-time tag,
+/// looked at once per product (matrices) or once per vector register (vectors), never copied and never converted ahead.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "rwkv7/core/dtype.hpp"
+#include "rwkv7/core/view.hpp"
+
+namespace rwkv7 {
+
+template <int Rank>
+class weights {
+ public:
+  using index_array = std::array<index_t, static_cast<std::size_t>(Rank)>;
+  static constexpr int rank = Rank;
+
+  constexpr weights() noexcept = default;
+  constexpr weights(const void* data, dtype type, const index_array& extents) noexcept
+      : data_(data), extents_(extents), strides_(dense_strides(extents)), type_(type) {}
+  template <class T>
+  requires weight_element<std::remove_const_t<T>>
+  constexpr weights(const view<T, Rank>& v) noexcept
+      : data_(v.data()), extents_(v.extents()), strides_(v.strides()), type_(dtype_of<std::remove_const_t<T>>) {}
+  template <mdspan_like M>
+  requires weight_element<std::remove_cvref_t<decltype(*std::declval<const M&>().data_handle())>>
+  constexpr weights(const M& m) : weights(view<const std::remove_cvref_t<decltype(*m.data_handle())>, Rank>(m)) {}
+
+  /// Anything else is refused in words.
+  template <class T, int OtherRank>
+  requires(OtherRank != Rank || !weight_element<std::remove_const_t<T>>) constexpr weights(const view<T, OtherRank>&) {
+    static_assert(sizeof(T) == 0,
+                  "rwkv7: parameters are float, f16 or bf16, with as many axes as the operation wants of this one");
+  }
+
+  constexpr const void* data() const noexcept { return data_; }
+  constexpr dtype type() const noexcept { return type_; }
+  constexpr index_t extent(int axis) const noexcept { return extents_[static_cast<std::size_t>(axis)]; }
+  constexpr index_t stride(int axis) const noexcept { return strides_[static_cast<std::size_t>(axis)]; }
+  constexpr const index_array& extents() const noexcept { return extents_; }
+  constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
+
+  /// The same tensor with its element type named; the caller has looked at type().
+  template <weight_element T>
+  constexpr view<const T, Rank> as() const noexcept {
+    return {static_cast<const T*>(data_), extents_, strides_};
+  }
+
+  /// f(view<const T, Rank>) with the T this tensor holds.
+  template <class F>
+  constexpr decltype(auto) visit(F&& f) const {
+    switch (type_) {
+      case dtype::f16:
+        return f(as<f16>());
+      case dtype::bf16:
+        return f(as<bf16>());
+      case dtype::f32:
+        break;
+    }
+    return f(as<float>());
+  }
+
+  /// One element, exactly: the reference executor's way to read.
+  template <class... I>
+  requires(sizeof...(I) == static_cast<std::size_t>(Rank)) constexpr double operator()(I... i) const noexcept {
+    switch (type_) {
+      case dtype::f16:
+        return static_cast<double>(as<f16>()(i...).to_float());
+      case dtype::bf16:
+        return static_cast<double>(as<bf16>()(i...).to_float());
+      case dtype::f32:
+        break;
+    }
+    return static_cast<double>(as<float>()(i...));
+  }
+
+ private:
+  const void* data_ = nullptr;
+  index_array extents_{};
+  index_array strides_{};
+  dtype type_ = dtype::f32;
+};
+
+}  // namespace rwkv7
