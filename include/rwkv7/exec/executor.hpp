@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/// Executors say where work runs: which back end's kernels, on whose threads.
+///
+/// An operation finds its kernel by overload resolution on the executor's `backend_tag`: `<op>_kernel(tag, exec, …)` in
+/// the tag's own namespace. A new back end is a tag, an executor and the kernels it has; nothing is registered.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
+#include "rwkv7/core/config.hpp"
+
+namespace rwkv7 {
+
+namespace backend::reference {
+/// Plain loops in double: the executable definition.
+struct tag {};
+}  // namespace backend::reference
+
+namespace backend::cpu {
+/// SIMD kernels for one instruction set.
+template <class Arch>
+struct tag {
+  using arch = Arch;
+};
+}  // namespace backend::cpu
+
+template <class E>
+using backend_tag_of = typename std::remove_cvref_t<E>::backend_tag;
+
+namespace detail {
+template <class Tag>
+inline constexpr bool is_cpu_tag = false;
+template <class Arch>
+inline constexpr bool is_cpu_tag<backend::cpu::tag<Arch>> = true;
+
+/// Stands for "any task" where a concept must name one.
+struct any_task {
+  void operator()(index_t) const noexcept;
+};
+}  // namespace detail
+
+template <class E>
+concept executor = requires {
+  typename backend_tag_of<E>;
+};
+
+/// Runs tasks on CPU threads.
+///   bulk(n, f)      calls f(i) once for every i in [0, n), in any order, perhaps at once; returns when all are done
+///   concurrency()   how many calls may run at once; a hint for splitting, never for the result
+template <class E>
+concept cpu_executor = executor<E> && detail::is_cpu_tag<backend_tag_of<E>> &&
+    requires(std::remove_reference_t<E>& e, index_t n, detail::any_task f) {
+  e.bulk(n, f);
+  { e.concurrency() } -> std::convertible_to<index_t>;
+};
+
+}  // namespace rwkv7

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+/// From an operation to the kernel of the executor's back end.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include "rwkv7/exec/executor.hpp"
+
+namespace rwkv7 {
+
+/// What operations compute in. bf16 and f16 are storage of parameters.
+template <class T>
+concept compute_element = std::is_same_v<T, float> || std::is_same_v<T, double>;
+
+namespace detail {
+
+/// kernel(tag, exec, args…) for the executor's back end, or a sentence at compile time.
+template <class T, class Kernel, class Exec, class... Args>
+void launch(Kernel kernel, Exec& exec, Args&... args) {
+  static_assert(compute_element<T>, "rwkv7: activations are float or double; only parameters may be bf16 or f16");
+  constexpr bool found = std::invocable<Kernel, backend_tag_of<Exec>, Exec&, Args&...>;
+  static_assert(found,
+                "rwkv7: this executor has no kernel of this operation for this element type. CPU executors compute in "
+                "float, reference_executor in float and double; see backend/<name>/<operation>.hpp");
+  if constexpr (found) kernel(backend_tag_of<Exec>{}, exec, args...);
+}
+
+}  // namespace detail
+}  // namespace rwkv7
