@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "rwkv7/core/missing.hpp"
+#include "rwkv7/core/view.hpp"
+#include "rwkv7/core/weights.hpp"
+
+namespace rwkv7 {
+
+inline constexpr double layer_norm_eps = 1e-5;
+
+template <class T>
+struct layer_norm_inputs {
+  view<const T, 3> x = detail::missing<T, "x">();      // [B, T, C]
+  weights<1> weight = detail::missing<T, "weight">();  // [C]
+  weights<1> bias = detail::missing<T, "bias">();      // [C]
+  double eps = layer_norm_eps;
+};
+
+}  // namespace rwkv7

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "rwkv7/core/missing.hpp"
+#include "rwkv7/core/view.hpp"
+#include "rwkv7/core/weights.hpp"
+
+namespace rwkv7 {
+
+template <class T>
+struct linear_inputs {
+  view<const T, 3> x = detail::missing<T, "x">();      // [B, T, in]
+  weights<2> weight = detail::missing<T, "weight">();  // [out, in]
+};
+
+}  // namespace rwkv7

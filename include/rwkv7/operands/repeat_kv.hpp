@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "rwkv7/core/missing.hpp"
+#include "rwkv7/core/view.hpp"
+
+namespace rwkv7 {
+
+template <class T>
+struct repeat_kv_inputs {
+  view<const T, 4> x = detail::missing<T, "x">();  // [B, T, H_kv, N]
+};
+
+}  // namespace rwkv7

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "rwkv7/backend/cpu/linear.hpp"
+#include "rwkv7/backend/reference/linear.hpp"
+#include "rwkv7/core/check.hpp"
+#include "rwkv7/exec/launch.hpp"
+#include "rwkv7/operands/linear.hpp"
+
+namespace rwkv7 {
+
+/// What is wrong with a call of linear, or nothing.
+template <class T>
+diagnosis validate_linear(const linear_inputs<T>& in, const std::type_identity_t<view<T, 3>>& y) noexcept {
+  const index_t B = in.x.extent(0), tokens = in.x.extent(1);
+  return checker("linear")
+      .operand("x", in.x, {{"B", B}, {"T", tokens}, {"in", in.x.extent(2)}})
+      .operand("weight", in.weight, {{"out", in.weight.extent(0)}, {"in", in.x.extent(2)}})
+      .operand("y", y, {{"B", B}, {"T", tokens}, {"out", in.weight.extent(0)}})
+      .writable("y", y)
+      .disjoint("y", y, "x", in.x)
+      .result();
+}
+
+/// A dense layer without bias, the weight as torch stores it.
+///
+///   y = weight x
+///
+///   x       [B, T, in]  read
+///   weight  [out, in]  read; f32, f16 or bf16, used exactly
+///   y       [B, T, out]  overwritten; must not overlap x
+///
+/// Errors: rwkv7::error before anything is written. Cost: 2 in · out flops per token. Allocates nothing.
+/// Exactness: products and sums in T (cpu) or double (reference); a sum has the same order whatever B, T and the
+/// number of threads are, so one row of many equals the same row alone, bitwise (D1–D4).
+template <executor Exec, class T>
+void linear(Exec&& exec, const linear_inputs<T>& in, std::type_identity_t<view<T, 3>> y) {
+  if (const auto problem = validate_linear(in, y)) return report(problem);
+  detail::launch<T>([](auto&&... a) -> decltype(linear_kernel(a...)) { linear_kernel(a...); }, exec, in, y);
+}
+
+}  // namespace rwkv7
