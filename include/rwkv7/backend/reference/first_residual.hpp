@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+
+#include "rwkv7/backend/reference/activation.hpp"
+#include "rwkv7/exec/executor.hpp"
+#include "rwkv7/operands/first_residual.hpp"
+
+namespace rwkv7::backend::reference {
+
+template <class Exec, class T>
+void first_residual_kernel(tag, Exec&, const first_residual_inputs<T>& in, const view<T, 3>& y) {
+  for (index_t b = 0; b < y.extent(0); ++b)
+    for (index_t t = 0; t < y.extent(1); ++t)
+      for (index_t d = 0; d < y.extent(2); ++d) {
+        const double x = double(in.x(b, t, d)), first = double(in.first(b, t, d));
+        y(b, t, d) = T(x + (first - x) * sigmoid(double(in.mix(b, t, d))));
+      }
+}
+
+}  // namespace rwkv7::backend::reference

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+
+#include "rwkv7/exec/executor.hpp"
+#include "rwkv7/operands/squared_relu.hpp"
+
+namespace rwkv7::backend::reference {
+
+template <class Exec, class T>
+void squared_relu_kernel(tag, Exec&, const squared_relu_inputs<T>& in, const view<T, 3>& y) {
+  for (index_t b = 0; b < y.extent(0); ++b)
+    for (index_t t = 0; t < y.extent(1); ++t)
+      for (index_t f = 0; f < y.extent(2); ++f) {
+        const double x = double(in.x(b, t, f));
+        y(b, t, f) = T(x < 0 ? 0 : x * x);
+      }
+}
+
+}  // namespace rwkv7::backend::reference
