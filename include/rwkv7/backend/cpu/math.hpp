@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/// exp, tanh and sigmoid on registers of float.
+///
+/// Error against double, over all floats (tests/backend/math.cpp): exp 1 ulp, tanh 2 ulp, sigmoid 2 ulp, where an ulp
+/// of a subnormal result is 2^-149. NaN in, NaN out; exp(-inf) = 0, exp(inf) = inf, tanh(±inf) = ±1, sigmoid(∓inf) =
+/// 0, 1. Not the library's own exp of xsimd 8.1: it is infinite from 88.7 on, 0 below -87.4, and carries no
+/// architecture in its symbols. Polynomials: minimax fits of our own, relative error 3e-9 (exp) and 1e-9 (tanh) before
+/// rounding.
+#pragma once
+
+#include "rwkv7/backend/cpu/simd.hpp"
+
+namespace rwkv7::backend::cpu {
+
+template <class Arch>
+RWKV7_INLINE vec<Arch> exp(const vec<Arch>& x) noexcept {
+  using V = vec<Arch>;
+  // Past these ends the result is 0 or infinite; inside them n fits the two-step scaling below.
+  const V clamped = xsimd::min(xsimd::max(x, V(-104.0f)), V(89.0f));
+  // x = n ln 2 + r. Adding 1.5·2^23 rounds to the nearest integer and leaves it in the low bits.
+  const V magic(12582912.0f);
+  const V shifted = cpu::fma<Arch>(clamped, V(1.44269504f), magic);
+  const V n = shifted - magic;
+  // ln 2 in two parts; n times the first is exact also without fused multiply-add.
+  V r = cpu::fma<Arch>(n, V(-0.693359375f), clamped);
+  r = cpu::fma<Arch>(n, V(2.12194440e-4f), r);
+  V p(1.381461275741458e-3f);
+  p = cpu::fma<Arch>(p, r, V(8.368710055947304e-3f));
+  p = cpu::fma<Arch>(p, r, V(4.166838899254799e-2f));
+  p = cpu::fma<Arch>(p, r, V(0.1666652113199234f));
+  p = cpu::fma<Arch>(p, r, V(0.4999999403953552f));
+  const V y = cpu::fma<Arch>(r * r, p, r) + V(1.0f);
+  // 2^n in two factors, so that subnormal results round once and the largest do not overflow early.
+  using I = ivec<Arch>;
+  const I n_int = as_int<Arch>(shifted) - I(0x4b400000);
+  const I half = n_int >> 1;
+  const V scale_1 = as_float<Arch>((half + I(127)) << 23);
+  const V scale_2 = as_float<Arch>((n_int - half + I(127)) << 23);
+  // Not x != x: in xsimd 8.1 that is false for NaN on AVX.
+  return xsimd::select(x == x, y * scale_1 * scale_2, x);
+}
+
+/// 1 / (1 + exp(-x)), accurate relative to the result down to where it underflows.
+template <class Arch>
+RWKV7_INLINE vec<Arch> sigmoid(const vec<Arch>& x) noexcept {
+  using V = vec<Arch>;
+  const V e = cpu::exp<Arch>(-xsimd::abs(x));
+  return xsimd::select(x < V(0.0f), e, V(1.0f)) / (V(1.0f) + e);
+}
+
+template <class Arch>
+RWKV7_INLINE vec<Arch> tanh(const vec<Arch>& x) noexcept {
+  using V = vec<Arch>;
+  const V magnitude = xsimd::abs(x);
+  // Near 0 the quotient below would cancel.
+  const V z = x * x;
+  V p(-6.274240091443062e-3f);
+  p = cpu::fma<Arch>(p, z, V(2.1071679890155792e-2f));
+  p = cpu::fma<Arch>(p, z, V(-5.385230854153633e-2f));
+  p = cpu::fma<Arch>(p, z, V(0.13332585990428925f));
+  p = cpu::fma<Arch>(p, z, V(-0.33333316445350647f));
+  const V small = cpu::fma<Arch>(magnitude * z, p, magnitude);
+  const V large = V(1.0f) - V(2.0f) / (cpu::exp<Arch>(magnitude + magnitude) + V(1.0f));
+  return xsimd::select(magnitude < V(0.55f), small, large) | (x & V(-0.0f));  // with the sign of x, also of a zero
+}
+
+}  // namespace rwkv7::backend::cpu

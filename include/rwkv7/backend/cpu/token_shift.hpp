@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "rwkv7/backend/cpu/parallel.hpp"
+#include "rwkv7/backend/cpu/params.hpp"
+#include "rwkv7/core/sequences.hpp"
+#include "rwkv7/core/state.hpp"
+#include "rwkv7/operands/token_shift.hpp"
+
+namespace rwkv7::backend::cpu {
+
+template <class Arch, cpu_executor Exec, std::size_t Mixes>
+void token_shift_kernel(tag<Arch>, Exec& exec, const sequences& seq, const token_shift_inputs<float, Mixes>& in,
+                        const token_shift_outputs<float, Mixes>& out, const shift_state<float>& state) {
+  using V = vec<Arch>;
+  const index_t C = in.x.extent(2);
+  const auto mix_token = [&](const sequence& s, index_t t, const float* previous) noexcept {
+    const float* x = in.x.at(s.batch, s.first + t, 0);
+    for (std::size_t m = 0; m < Mixes; ++m) {
+      const param mix(in.mix[m]);
+      float* y = out.y[m].at(s.batch, s.first + t, 0);
+      for_lanes<Arch>(C, [&](auto at) RWKV7_INLINE_LAMBDA {
+        const V now = at.load(x), before = previous ? at.load(previous) : V(0.0f);
+        at.store(y, cpu::fma<Arch>(before - now, mix.load(at), now));
+      });
+    }
+  };
+  // The first token alone reads the carried value, so once it is done the value can be replaced.
+  const auto carry = [&](const sequence& s) noexcept {
+    const float* previous = state.initial ? state.initial.at(s.slot, 0) : nullptr;
+    if (s.length > 0) mix_token(s, 0, previous);
+    if (!state.final) return;
+    const float* last = s.length > 0 ? in.x.at(s.batch, s.first + s.length - 1, 0) : previous;
+    float* final = state.final.at(s.slot, 0);
+    if (last != final)
+      for_lanes<Arch>(C, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(final, last ? at.load(last) : V(0.0f)); });
+  };
+  const auto mix_rest = [&](const sequence& s, index_t begin, index_t end) noexcept {
+    for (index_t t = begin; t < end; ++t) mix_token(s, t, in.x.at(s.batch, s.first + t - 1, 0));
+  };
+  const index_t grain = row_grain(static_cast<index_t>(Mixes) * C);
+  if (seq.count() == 1) {
+    const sequence s = seq[0];
+    carry(s);
+    for_ranges(exec, s.length - 1, grain, 1,
+               [&](index_t begin, index_t end) noexcept { mix_rest(s, begin + 1, end + 1); });
+  } else {
+    const index_t tokens = seq.count() > 0 ? seq.batch() * seq.tokens() / seq.count() + 1 : 1;
+    for_ranges(exec, seq.count(), grain / tokens + 1, 1, [&](index_t begin, index_t end) noexcept {
+      for (index_t i = begin; i < end; ++i) {
+        carry(seq[i]);
+        mix_rest(seq[i], 1, seq[i].length);
+      }
+    });
+  }
+}
+
+}  // namespace rwkv7::backend::cpu
