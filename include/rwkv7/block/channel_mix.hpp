@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/// The channel-mix block of RWKV-7: token shift, then a feed-forward layer with a squared ReLU.
+#pragma once
+
+#include "rwkv7/core/workspace.hpp"
+#include "rwkv7/ops/linear.hpp"
+#include "rwkv7/ops/squared_relu.hpp"
+#include "rwkv7/ops/token_shift.hpp"
+
+namespace rwkv7 {
+
+/// Parameters, with the names and shapes of RWKV-LM (`blocks.i.ffn.*`).
+struct channel_mix_weights {
+  weights<1> x_k{};           // [C]
+  weights<2> key{}, value{};  // [F, C], [C, F]
+};
+
+template <class T>
+struct channel_mix_inputs {
+  view<const T, 3> x = detail::missing<T, "x">();  // [B, T, C], layer-normalised
+};
+
+template <class T>
+struct channel_mix_buffers {
+  view<T, 3> xk{}, hidden{};  // [B, T, C], [B, T, F]
+};
+
+/// Lays out the activations of one call; on a counting workspace it only measures.
+template <class T>
+channel_mix_buffers<T> take_channel_mix_buffers(workspace& memory, const channel_mix_weights& p, index_t B,
+                                                index_t tokens) noexcept {
+  return {memory.take<T>(B, tokens, p.key.extent(1)), memory.take<T>(B, tokens, p.key.extent(0))};
+}
+
+/// Bytes of scratch that channel_mix needs for B · tokens tokens.
+template <class T>
+std::size_t channel_mix_workspace_size(const channel_mix_weights& p, index_t B, index_t tokens) noexcept {
+  workspace counting;
+  take_channel_mix_buffers<T>(counting, p, B, tokens);
+  return counting.required();
+}
+
+/// What is wrong with a call of channel_mix, or nothing.
+template <class T>
+diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& p, const channel_mix_inputs<T>& in,
+                               const std::type_identity_t<view<T, 3>>& y,
+                               const std::type_identity_t<shift_state<T>>& state, const workspace& memory) noexcept {
+  const index_t B = seq.batch(), tokens = seq.tokens(), C = in.x.extent(2), F = p.key.extent(0);
+  checker check("channel_mix");
+  check.operand("x_k", p.x_k, {{"C", C}})
+      .operand("key", p.key, {{"F", F}, {"C", C}})
+      .operand("value", p.value, {{"C", C}, {"F", F}})
+      .operand("x", in.x, {{"B", B}, {"T", tokens}, {"C", C}})
+      .operand("y", y, {{"B", B}, {"T", tokens}, {"C", C}})
+      .writable("y", y)
+      .disjoint("y", y, "x", in.x)
+      .disjoint("y", y, "state.initial", state.initial)
+      .disjoint("y", y, "state.final", state.final)
+      .sequence_list(seq, detail::slots_of(state), static_cast<bool>(state.final));
+  if (state.initial) check.operand("state.initial", state.initial, {{"slots", state.initial.extent(0)}, {"C", C}});
+  if (state.final)
+    check.operand("state.final", state.final, {{"slots", state.final.extent(0)}, {"C", C}})
+        .writable("state.final", state.final)
+        .same_or_disjoint("state.final", state.final, "state.initial", state.initial)
+        .disjoint("state.final", state.final, "x", in.x);
+  return check.scratch(memory.remaining(), channel_mix_workspace_size<T>(p, B, tokens)).result();
+}
+
+/// One channel-mix block over every sequence.
+///
+///   y = value · max(key · xk, 0)²          xk = x + (x of the token before - x) ⊙ x_k
+///
+///   x       [B, T, C]  read; layer-normalised
+///   y       [B, T, C]  overwritten; must not overlap x
+///   state   [slots, C]  .initial read, .final overwritten; may be one view
+///   memory  channel_mix_workspace_size<T>(p, B, T) bytes, overwritten
+///
+/// Errors: rwkv7::error before anything is written. Cost: 4 C F flops per token. Allocates nothing.
+/// Exactness: as its operations.
+template <executor Exec, class T>
+void channel_mix(Exec&& exec, const sequences& seq, const channel_mix_weights& p, const channel_mix_inputs<T>& in,
+                 std::type_identity_t<view<T, 3>> y, const std::type_identity_t<shift_state<T>>& state,
+                 workspace memory) {
+  if (const auto problem = validate_channel_mix(seq, p, in, y, state, memory)) return report(problem);
+  const auto z = take_channel_mix_buffers<T>(memory, p, seq.batch(), seq.tokens());
+  token_shift(exec, seq, token_shift_inputs<T, 1>{.x = in.x, .mix = {p.x_k}}, {.y = {z.xk}}, state);
+  linear(exec, linear_inputs<T>{.x = z.xk, .weight = p.key}, z.hidden);
+  squared_relu(exec, squared_relu_inputs<T>{.x = z.hidden}, z.hidden);
+  linear(exec, linear_inputs<T>{.x = z.hidden, .weight = p.value}, y);
+}
+
+}  // namespace rwkv7

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+/// The time-mix block of RWKV-7:
+///
+///   x ─▶ mix ─▶ prepare ─▶ recur ─▶ readout ─▶ y
+///
+/// time_mix runs all four; each stage can also be called alone.
+#pragma once
+
+#include <algorithm>
+
+#include "rwkv7/block/time_mix_params.hpp"
+#include "rwkv7/core/workspace.hpp"
+#include "rwkv7/ops/bonus.hpp"
+#include "rwkv7/ops/first_residual.hpp"
+#include "rwkv7/ops/gate.hpp"
+#include "rwkv7/ops/group_norm.hpp"
+#include "rwkv7/ops/key_update.hpp"
+#include "rwkv7/ops/linear.hpp"
+#include "rwkv7/ops/low_rank.hpp"
+#include "rwkv7/ops/token_shift.hpp"
+#include "rwkv7/ops/wkv7.hpp"
+#include "rwkv7/variant/catalogue.hpp"
+#include "rwkv7/variant/dims.hpp"
+
+namespace rwkv7 {
+
+/// Lays out the activations of one call; on a counting workspace it only measures.
+template <variant V, class T>
+time_mix_buffers<T> take_time_mix_buffers(workspace& memory, const dims& d, const time_mix_weights& p, index_t B,
+                                          index_t tokens) noexcept {
+  const auto take = [&](index_t width) { return memory.take<T>(B, tokens, width); };
+  time_mix_buffers<T> z;
+  if constexpr (V.token_shift) {
+    z.xr = take(d.C), z.xw = take(d.C), z.xk = take(d.C), z.xv = take(d.C), z.xa = take(d.C);
+    if constexpr (V.gate) z.xg = take(d.C);
+  }
+  z.r = take(d.D()), z.w = take(d.D()), z.k = take(d.D()), z.v = take(d.D_kv());
+  z.a = take(d.D()), z.b = take(d.D()), z.y = take(d.D());
+  z.k0 = d.H_kv == d.H ? z.k : take(d.D_kv());
+  if constexpr (V.value_residual) z.v_mix = take(d.D_kv());
+  if constexpr (V.gate) z.g = take(d.D());
+  z.hidden = take(std::max({p.w.in.extent(1), p.a.in.extent(1), p.v.in.extent(1), p.g.in.extent(1)}));
+  return z;
+}
+
+/// Bytes of scratch that time_mix needs for B · tokens tokens.
+template <variant V = x070, class T>
+std::size_t time_mix_workspace_size(const dims& d, const time_mix_weights& p, index_t B, index_t tokens) noexcept {
+  workspace counting;
+  take_time_mix_buffers<V, T>(counting, d, p, B, tokens);
+  return counting.required();
+}
+
+namespace time_mix_stages {
+
+/// x_c = x + (x of the token before - x) ⊙ mix_c for c in r, w, k, v, a, g. Reads x and the carried x, writes xr … xg.
+template <variant V, executor Exec, class T>
+void mix(Exec& exec, const sequences& seq, const time_mix_weights& p, const time_mix_inputs<T>& in,
+         time_mix_buffers<T>& z, const shift_state<T>& shift) {
+  if constexpr (V.token_shift && V.gate)
+    token_shift(exec, seq, token_shift_inputs<T, 6>{.x = in.x, .mix = {p.x_r, p.x_w, p.x_k, p.x_v, p.x_a, p.x_g}},
+                {.y = {z.xr, z.xw, z.xk, z.xv, z.xa, z.xg}}, shift);
+  else if constexpr (V.token_shift)
+    token_shift(exec, seq, token_shift_inputs<T, 5>{.x = in.x, .mix = {p.x_r, p.x_w, p.x_k, p.x_v, p.x_a}},
+                {.y = {z.xr, z.xw, z.xk, z.xv, z.xa}}, shift);
+}
+
+/// Projections, low-rank maps, value residual and key update. Reads xr … xg (or x), writes r, w, k, v, g, a, b, and the
+/// first layer's values when it is this layer that produces them.
+template <variant V, executor Exec, class T>
+void prepare(Exec& exec, const dims& d, const time_mix_weights& p, const time_mix_inputs<T>& in, time_mix_buffers<T>& z,
+             const first_values<T>& first) {
+  const auto mixed = [&](const view<T, 3>& x) { return V.token_shift ? view<const T, 3>(x) : in.x; };
+  const auto narrow = [&](const low_rank_weights& w) { return slice(z.hidden, 2, 0, w.in.extent(1)); };
+  const auto heads = [&](const view<T, 3>& x) { return split_heads(x, d.N); };
+
+  linear(exec, linear_inputs<T>{.x = mixed(z.xr), .weight = p.receptance}, z.r);
+  linear(exec, linear_inputs<T>{.x = mixed(z.xk), .weight = p.key}, z.k0);
+  if (V.value_residual && first.produce) z.v = first.v;
+  linear(exec, linear_inputs<T>{.x = mixed(z.xv), .weight = p.value}, z.v);
+
+  low_rank(exec, low_rank_inputs<T>{.x = mixed(z.xw), .weight = p.w, .inner = activation::tanh},
+           {.hidden = narrow(p.w), .y = z.w});
+  low_rank(exec, low_rank_inputs<T>{.x = mixed(z.xa), .weight = p.a, .outer = activation::sigmoid},
+           {.hidden = narrow(p.a), .y = z.b});  // eta, until the key update turns it into b
+  if constexpr (V.gate)
+    low_rank(exec, low_rank_inputs<T>{.x = mixed(z.xg), .weight = p.g, .inner = activation::sigmoid},
+             {.hidden = narrow(p.g), .y = z.g});
+
+  if (V.value_residual && !first.produce) {
+    low_rank(exec, low_rank_inputs<T>{.x = mixed(z.xv), .weight = p.v}, {.hidden = narrow(p.v), .y = z.v_mix});
+    first_residual(exec, first_residual_inputs<T>{.x = z.v, .first = first.v, .mix = z.v_mix}, z.v);
+  }
+  key_update(exec, key_update_inputs<T>{.k = heads(z.k0), .eta = heads(z.b), .k_k = p.k_k, .k_a = p.k_a},
+             {.k = heads(z.k), .a = heads(z.a), .b = heads(z.b)});
+}
+
+/// The recurrence. Reads r, w, k, v, a, b and the carried state, writes y.
+template <variant V, executor Exec, class T>
+void recur(Exec& exec, const sequences& seq, const dims& d, time_mix_buffers<T>& z, const state<T>& S) {
+  const auto heads = [&](const view<T, 3>& x) { return split_heads(x, d.N); };
+  wkv7(exec, seq,
+       wkv7_inputs<T>{.r = heads(z.r),
+                      .w = decay<T>::logit(heads(z.w), V.decay),
+                      .k = heads(z.k),
+                      .v = heads(z.v),
+                      .a = heads(z.a),
+                      .b = heads(z.b)},
+       heads(z.y), S);
+}
+
+/// Norm, bonus, gate and output projection. Reads y, r, k, v, g; changes y; writes `out`.
+template <variant V, executor Exec, class T>
+void readout(Exec& exec, const dims& d, const time_mix_weights& p, time_mix_buffers<T>& z, const view<T, 3>& out) {
+  const auto heads = [&](const view<T, 3>& x) { return split_heads(x, d.N); };
+  if constexpr (V.norm == readout_norm::group_norm)
+    group_norm(exec, group_norm_inputs<T>{.x = heads(z.y), .weight = p.ln_x_weight, .bias = p.ln_x_bias}, heads(z.y));
+  if constexpr (V.bonus)
+    bonus(exec, bonus_inputs<T>{.r = heads(z.r), .k = heads(z.k), .v = heads(z.v), .r_k = p.r_k}, heads(z.y));
+  if constexpr (V.gate) gate(exec, gate_inputs<T>{.x = z.y, .g = z.g}, z.y);
+  linear(exec, linear_inputs<T>{.x = z.y, .weight = p.output}, out);
+}
+
+}  // namespace time_mix_stages
+
+/// What is wrong with a call of time_mix, or nothing.
+template <variant V = x070, class T>
+diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_weights& p,
+                            const time_mix_inputs<T>& in, const std::type_identity_t<view<T, 3>>& y,
+                            const std::type_identity_t<first_values<T>>& first,
+                            const std::type_identity_t<time_mix_state<T>>& state, const workspace& memory) noexcept {
+  const index_t B = seq.batch(), tokens = seq.tokens(), D = d.D(), D_kv = d.D_kv();
+  checker check("time_mix");
+  const auto vector = [&](const char* name, const weights<1>& w, index_t width) {
+    check.operand(name, w, {{"C", width}});
+  };
+  const auto low_rank = [&](const char* name, const low_rank_weights& w, index_t width) {
+    const index_t rank = w.in.extent(1);
+    check.operand(name, w.in, {{"C", d.C}, {"rank", rank}}).operand(name, w.out, {{"rank", rank}, {"D", width}});
+    if (w.bias) check.operand(name, w.bias, {{"D", width}});
+  };
+  check.grouped("k v", d.H, d.H_kv).head_size(d.N);
+  if constexpr (V.token_shift) {
+    vector("x_r", p.x_r, d.C), vector("x_w", p.x_w, d.C), vector("x_k", p.x_k, d.C);
+    vector("x_v", p.x_v, d.C), vector("x_a", p.x_a, d.C);
+    if constexpr (V.gate) vector("x_g", p.x_g, d.C);
+  }
+  check.operand("receptance", p.receptance, {{"D", D}, {"C", d.C}})
+      .operand("key", p.key, {{"D_kv", D_kv}, {"C", d.C}})
+      .operand("value", p.value, {{"D_kv", D_kv}, {"C", d.C}})
+      .operand("output", p.output, {{"C", d.C}, {"D", D}});
+  low_rank("w1, w2, w0", p.w, D);
+  low_rank("a1, a2, a0", p.a, D);
+  if constexpr (V.gate) low_rank("g1, g2", p.g, D);
+  vector("k_k", p.k_k, D_kv), vector("k_a", p.k_a, D);
+  if constexpr (V.bonus) check.operand("r_k", p.r_k, {{"H", d.H}, {"N", d.N}});
+  if constexpr (V.norm == readout_norm::group_norm) {
+    vector("ln_x.weight", p.ln_x_weight, D), vector("ln_x.bias", p.ln_x_bias, D);
+  }
+
+  check.operand("x", in.x, {{"B", B}, {"T", tokens}, {"C", d.C}})
+      .operand("y", y, {{"B", B}, {"T", tokens}, {"C", d.C}})
+      .writable("y", y)
+      .disjoint("y", y, "x", in.x);
+  if constexpr (V.value_residual) {
+    check.operand("v_first", first.v, {{"B", B}, {"T", tokens}, {"D_kv", D_kv}})
+        .disjoint("y", y, "v_first", first.v)
+        .disjoint("v_first", first.v, "x", in.x);
+    if (!first.produce) low_rank("v1, v2, v0", p.v, D_kv);
+    if (first.produce) check.writable("v_first", first.v);
+  }
+  const auto carried = [&](const char* name, const auto& c, std::initializer_list<axis> axes) {
+    check.sequence_list(seq, detail::slots_of(c), static_cast<bool>(c.final));
+    if (c.initial) check.shape(name, c.initial, axes).disjoint("y", y, name, c.initial);
+    if (c.final)
+      check.shape(name, c.final, axes)
+          .writable(name, c.final)
+          .same_or_disjoint(name, c.final, name, c.initial)
+          .disjoint(name, c.final, "x", in.x)
+          .disjoint(name, c.final, "y", y);
+  };
+  const auto slots = [](const auto& c) { return c.initial ? c.initial.extent(0) : c.final.extent(0); };
+  if constexpr (V.token_shift) {
+    carried("state.shift", state.shift, {{"slots", slots(state.shift)}, {"C", d.C}});
+    check.unit_stride("state.shift", "C", state.shift.initial).unit_stride("state.shift", "C", state.shift.final);
+  }
+  carried("state.S", state.S, {{"slots", slots(state.S)}, {"H", d.H}, {"N", d.N}, {"N", d.N}});
+  return check.scratch(memory.remaining(), time_mix_workspace_size<V, T>(d, p, B, tokens)).result();
+}
+
+/// One time-mix block over every sequence.
+///
+///   x       [B, T, C]  read; layer-normalised
+///   y       [B, T, C]  overwritten; must not overlap x
+///   first   [B, T, D_kv]  the first layer's values: overwritten if first.produce, else read. Absent without the
+///           variant's value residual
+///   state   .shift [slots, C] and .S [slots, H, N, N], .initial read, .final overwritten; may be one view each
+///   memory  time_mix_workspace_size<V, T>(d, p, B, T) bytes, overwritten
+///
+/// Errors: rwkv7::error before anything is written. Allocates nothing.
+/// Exactness: as its operations; with the cpu executors bitwise the same for any split of T at multiples of 32.
+template <variant V = x070, executor Exec, class T>
+void time_mix(Exec&& exec, const sequences& seq, const dims& d, const time_mix_weights& p, const time_mix_inputs<T>& in,
+              std::type_identity_t<view<T, 3>> y, const std::type_identity_t<first_values<T>>& first,
+              const std::type_identity_t<time_mix_state<T>>& state, workspace memory) {
+  if (const auto problem = validate_time_mix<V>(seq, d, p, in, y, first, state, memory)) return report(problem);
+  auto z = take_time_mix_buffers<V, T>(memory, d, p, seq.batch(), seq.tokens());
+  time_mix_stages::mix<V>(exec, seq, p, in, z, state.shift);
+  time_mix_stages::prepare<V>(exec, d, p, in, z, first);
+  time_mix_stages::recur<V>(exec, seq, d, z, state.S);
+  time_mix_stages::readout<V>(exec, d, p, z, y);
+}
+
+}  // namespace rwkv7
