@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+/// A whole RWKV-7 language model: tokens in, logits out, the state in the caller's memory.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "rwkv7/model/model_state.hpp"
+#include "rwkv7/model/rwkv_lm.hpp"
+
+namespace rwkv7 {
+
+/// What forward writes; each may be absent. Without both it only advances the state.
+template <class T>
+struct language_model_outputs {
+  view<T, 3> logits{};  // [B, T, V]  of every token
+  view<T, 2> last{};    // [sequences, V]  of the last token of each sequence; the row of an empty one is left alone
+};
+
+/// The parameters are in the mapped file after open, in the caller's memory after pack. Move-only. forward may be
+/// called from several threads at once, each with outputs, state and workspace of its own.
+template <variant V = x070, class T = float>
+class language_model {
+ public:
+  /// Empty.
+  language_model() = default;
+
+  /// Maps a .safetensors file with the tensor names of RWKV-LM; f32, f16 and bf16 tensors stay what they are.
+  ///
+  /// Sizes come from the tensors. `head_size` serves a variant without bonus, whose files need not have the r_k that
+  /// tells it. A vector may be stored as [C] or as [1, 1, C]; tensors that the variant does not use may be there.
+  /// Errors: rwkv7::error names file and tensor; where exceptions are off the result is then empty.
+  static language_model open(const std::filesystem::path& path, index_t head_size = 64) {
+    language_model model;
+    model.file_ = safetensors_file::open(path);
+    if (!model.file_) return {};
+    if (const auto problem = detail::rwkv_lm_reader<V>(model.file_, model.sizes_, model.weights_).read(head_size)) {
+      report(problem);
+      return {};
+    }
+    for_each_parameter<V>(model.weights_, model.sizes_, [&](const std::string& name, const auto& w, auto&&...) {
+      if (reinterpret_cast<std::uintptr_t>(w.data()) % size_of(w.type()) == 0 || !model.unaligned_.empty()) return;
+      model.unaligned_ = name;
+    });
+    return model;
+  }
+
+  /// False when empty.
+  explicit operator bool() const noexcept { return !weights_.layers.empty(); }
+  const model_sizes& sizes() const noexcept { return sizes_; }
+
+  /// Bytes that pack needs, wherever they start.
+  std::size_t weights_size() const {
+    workspace counting;
+    for_each_parameter<V>(weights_, sizes_, [&](const auto&, const auto& w, auto&&...) { take(counting, w); });
+    return counting.required();
+  }
+
+  /// Copies all parameters into `memory`, each on a multiple of 64 bytes, and closes the file. The model must not
+  /// outlive the memory. Errors: rwkv7::error, nothing changed, when `memory` is too small or holds parameters already.
+  void pack(std::span<std::byte> memory) {
+    checker check("language_model::pack");
+    const std::size_t size = weights_size();
+    check.require(static_cast<bool>(*this), "layers", 0, "1 or more")
+        .require(memory.size() >= size, "memory bytes", static_cast<index_t>(memory.size()),
+                 std::to_string(size).c_str());
+    const view<std::byte, 1> all(memory.data(), {static_cast<index_t>(memory.size())});
+    for_each_parameter<V>(weights_, sizes_, [&](const auto&, const auto& w, auto&&...) {
+      check.disjoint("memory", all, "a parameter", bytes_of(w));
+    });
+    if (check.result()) return report(check.result());
+    workspace arena(memory);
+    for_each_parameter<V>(weights_, sizes_, [&](const auto&, auto& w, auto&&...) {
+      if (!w) return;
+      const view<const std::byte, 1> from = bytes_of(w);
+      const view<std::byte, 1> to = take(arena, w);
+      std::memcpy(to.data(), from.data(), static_cast<std::size_t>(from.size()));
+      w = std::remove_reference_t<decltype(w)>(to.data(), w.type(), w.extents());
+    });
+    file_ = {};
+    unaligned_.clear();
+  }
+
+  /// Elements of T in one state slot; model_state.hpp says where what lies.
+  index_t state_size() const noexcept { return model_state_size<V>(sizes_); }
+
+  /// Bytes of scratch that forward needs for these sequences.
+  std::size_t workspace_size(const sequences& seq) const noexcept {
+    workspace counting;
+    take_buffers(counting, seq);
+    workspace head;
+    head.take<T>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes_.C);
+    std::size_t most = head.required();
+    for (const auto& p : weights_.layers)
+      most = std::max(most, layer_workspace_size<V, T>(sizes_.time_mix_dims(), p, seq.batch(), seq.tokens()));
+    return counting.required() + most;
+  }
+
+  /// What is wrong with a call of forward, or nothing.
+  diagnosis validate_forward(const sequences& seq, const view<const std::int32_t, 2>& tokens,
+                             const language_model_outputs<T>& out, const carried<T, 2>& state,
+                             workspace memory) const noexcept;
+
+  /// Runs the model over every sequence.
+  ///
+  ///   x = LN(emb[token]);  x = layer_i(x) for every layer;  logits = head LN(x)
+  ///
+  ///   tokens  [B, T]  read; each in [0, V)
+  ///   out     .logits [B, T, V] and .last [sequences, V] overwritten, where given
+  ///   state   [slots, state_size()]  .initial read (absent: zeros), .final overwritten (absent: dropped); may be one
+  ///           view, a broadcast .initial starts all sequences from one state
+  ///   memory  workspace_size(sequences) bytes, overwritten
+  ///
+  /// Errors: rwkv7::error before anything is written; parameters that lie unaligned in the file are one, until pack.
+  /// Allocates nothing. Cost: about 2 flops per parameter and token; the head's share only for the logits asked for.
+  /// Exactness: D1–D3 bitwise. D4 bitwise with the reference executor; with the cpu executors bitwise for any other
+  /// sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2.
+  template <executor Exec>
+  void forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
+               const language_model_outputs<T>& out, const carried<T, 2>& state, workspace memory) const {
+    if (const auto problem = validate_forward(seq, tokens, out, state, memory)) return report(problem);
+    const auto [x, v_first] = take_buffers(memory, seq);
+    for (index_t b = 0; b < seq.batch(); ++b)
+      for (index_t t = 0; t < seq.tokens(); ++t)
+        for (index_t c = 0; c < sizes_.C; ++c) x(b, t, c) = static_cast<T>(weights_.emb(index_t{tokens(b, t)}, c));
+    layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = weights_.ln0_weight, .bias = weights_.ln0_bias}, x);
+    for (index_t i = 0; i < sizes_.layers; ++i)
+      layer<V>(exec, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x, {v_first, i == 0},
+               state_of_layer<V>(sizes_, state, i), memory);
+    if (out.last) last_logits(exec, seq, x, out.last, memory);
+    if (out.logits) logits_of(exec, x, out.logits, memory.take<T>(seq.batch(), seq.tokens(), sizes_.C));
+  }
+
+ private:
+  struct buffers {
+    view<T, 3> x{};        // [B, T, C]     the residual stream
+    view<T, 3> v_first{};  // [B, T, D_kv]  the first layer's values
+  };
+  buffers take_buffers(workspace& memory, const sequences& seq) const noexcept {
+    buffers z;
+    z.x = memory.take<T>(seq.batch(), seq.tokens(), sizes_.C);
+    if constexpr (V.value_residual)
+      z.v_first = memory.take<T>(seq.batch(), seq.tokens(), sizes_.time_mix_dims().D_kv());
+    return z;
+  }
+
+  /// logits = head LN(x). `normed` is scratch of the shape of x.
+  template <class Exec>
+  void logits_of(Exec& exec, const view<T, 3>& x, const view<T, 3>& logits, const view<T, 3>& normed) const {
+    layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = weights_.ln_out_weight, .bias = weights_.ln_out_bias},
+               normed);
+    linear(exec, linear_inputs<T>{.x = normed, .weight = weights_.head}, logits);
+  }
+
+  /// The same for the last row of each sequence: gathered, so that they make one product. Empty sequences have none;
+  /// they part the others into runs.
+  template <class Exec>
+  void last_logits(Exec& exec, const sequences& seq, const view<T, 3>& x, const view<T, 2>& last,
+                   workspace memory) const {
+    const auto rows = memory.take<T>(1, seq.count(), sizes_.C);
+    const auto run_of = [](const auto& all, index_t first, index_t count) -> view<T, 3> {
+      return {all.at(first, 0), {1, count, all.extent(1)}, {0, all.stride(0), all.stride(1)}};
+    };
+    for (index_t i = 0, first = 0; i <= seq.count(); ++i) {
+      if (i < seq.count() && seq[i].length > 0) {
+        const auto s = seq[i];
+        std::copy_n(x.at(s.batch, s.first + s.length - 1, 0), sizes_.C, rows.at(0, i, 0));
+        continue;
+      }
+      if (first < i)
+        logits_of(exec, run_of(rows[0], first, i - first), run_of(last, first, i - first),
+                  run_of(rows[0], first, i - first));
+      first = i + 1;
+    }
+  }
+
+  template <int Rank>
+  static view<const std::byte, 1> bytes_of(const weights<Rank>& w) noexcept {
+    index_t size = w ? static_cast<index_t>(size_of(w.type())) : 0;
+    for (const index_t extent : w.extents()) size *= extent;
+    return {static_cast<const std::byte*>(w.data()), {size}};
+  }
+  template <int Rank>
+  static view<std::byte, 1> take(workspace& memory, const weights<Rank>& w) noexcept {
+    return memory.take<std::byte>(bytes_of(w).size());
+  }
+
+  safetensors_file file_;
+  model_sizes sizes_;
+  model_weights weights_;
+  std::string unaligned_;  // a parameter that cannot be used where it lies
+};
+
+template <variant V, class T>
+diagnosis language_model<V, T>::validate_forward(const sequences& seq, const view<const std::int32_t, 2>& tokens,
+                                                 const language_model_outputs<T>& out, const carried<T, 2>& state,
+                                                 workspace memory) const noexcept {
+  const index_t B = seq.batch(), count = seq.count();
+  diagnosis problem;
+  if (!unaligned_.empty()) {
+    problem.complain("rwkv7::language_model: %s: %s: is not aligned in the file: call pack", file_.name().c_str(),
+                     unaligned_.c_str());
+    return problem;
+  }
+  checker check("language_model");
+  check.require(static_cast<bool>(*this), "layers", 0, "1 or more")
+      .sequence_list(seq, detail::slots_of(state), static_cast<bool>(state.final))
+      .shape("tokens", tokens, {{"B", B}, {"T", seq.tokens()}});
+  if (out.logits)
+    check.operand("logits", out.logits, {{"B", B}, {"T", seq.tokens()}, {"V", sizes_.V}})
+        .writable("logits", out.logits);
+  if (out.last) check.operand("last", out.last, {{"sequences", count}, {"V", sizes_.V}}).writable("last", out.last);
+  if (state.initial)
+    check.operand("state.initial", state.initial, {{"slots", state.initial.extent(0)}, {"state", state_size()}});
+  if (state.final) {
+    const index_t stride = state.final.stride(0);
+    check.operand("state.final", state.final, {{"slots", state.final.extent(0)}, {"state", state_size()}})
+        .writable("state.final", state.final)
+        .require(state.final.extent(0) < 2 || std::abs(stride) >= state_size(), "state.final axis slots stride", stride,
+                 "at least state_size()")
+        .same_or_disjoint("state.final", state.final, "state.initial", state.initial)
+        .disjoint("state.final", state.final, "tokens", tokens);
+  }
+  if (check.result()) return check.result();
+
+  const std::size_t scratch_size = workspace_size(seq);
+  check.scratch(memory.remaining(), scratch_size);
+  if (check.result()) return check.result();
+  const auto scratch = memory.take<std::byte>(scratch_size - workspace::alignment);
+  check.disjoint("workspace", scratch, "tokens", tokens)
+      .disjoint("workspace", scratch, "state.initial", state.initial)
+      .disjoint("workspace", scratch, "state.final", state.final);
+  const auto apart = [&](const char* name, const auto& output) {
+    check.disjoint(name, output, "tokens", tokens)
+        .disjoint(name, output, "workspace", scratch)
+        .disjoint(name, output, "state.initial", state.initial)
+        .disjoint(name, output, "state.final", state.final);
+  };
+  apart("logits", out.logits);
+  apart("last", out.last);
+  check.disjoint("last", out.last, "logits", out.logits);
+  if (check.result()) return check.result();
+
+  for (index_t b = 0; b < B; ++b)
+    for (index_t t = 0; t < seq.tokens(); ++t)
+      if (const auto id = tokens(b, t); id < 0 || id >= sizes_.V) {
+        problem.complain("rwkv7::language_model: tokens[%lld, %lld]: got %lld, want 0 to %lld",
+                         static_cast<long long>(b), static_cast<long long>(t), static_cast<long long>(id),
+                         static_cast<long long>(sizes_.V - 1));
+        return problem;
+      }
+  return problem;
+}
+
+}  // namespace rwkv7
