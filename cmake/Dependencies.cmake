@@ -1,0 +1,10 @@
+include(${CMAKE_CURRENT_LIST_DIR}/rwkv7Dependencies.cmake)
+
+if(RWKV7_BUILD_MODEL)
+  rwkv7_find_dependencies(_error MODEL)
+else()
+  rwkv7_find_dependencies(_error)
+endif()
+if(_error)
+  message(FATAL_ERROR "rwkv7: ${_error}")
+endif()
