@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// The output has another element type than the operation computes in.
+// expect: rwkv7: this operand has another element type or number of axes than the operation wants
+#include "rwkv7/exec/inline.hpp"
+#include "rwkv7/ops/gate.hpp"
+
+#ifdef RWKV7_COMPILE_FAIL_CONTROL
+using element = float;
+#else
+using element = double;
+#endif
+
+void call(const rwkv7::view<float, 3>& x, const rwkv7::view<element, 3>& y) {
+  rwkv7::gate(rwkv7::inline_executor{}, rwkv7::gate_inputs<float>{.x = x, .g = x}, y);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// The examples without options: each checks itself, and prints what a reader can check.
+#include <doctest/doctest.h>
+
+#include "support/program.hpp"
+
+using rwkv7_test::outcome;
+using rwkv7_test::run_example;
+
+namespace {
+
+outcome succeeds(const std::string& name) {
+  auto run = run_example(name);
+  CHECK(run.status == 0);
+  CHECK(run.err == "");
+  return run;
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+}  // namespace
+
+TEST_CASE("one head") { CHECK(succeeds("01_one_head").out == "y = 1 2 3, half of what was written\n"); }
+
+TEST_CASE("spans and mistakes") {
+  CHECK(succeeds("02_spans_and_mistakes").out ==
+        "rwkv7::as_view: memory: got 640 elements, want 2560\n"
+        "rwkv7::wkv7: y axis H: got 16, want 4\n"
+        "rwkv7::wkv7: y overlaps r\n"
+        "y is untouched\n");
+}
+
+TEST_CASE("your thread pool") {
+  CHECK(succeeds("03_your_thread_pool").out ==
+        "4 threads of my own and 1 thread: the results are equal to the last bit\n");
+}
+
+TEST_CASE("a time-mix layer") {
+  CHECK(contains(succeeds("04_time_mix_layer").out, "\nafter rolling back: equal to the last bit\n"));
+}
+
+TEST_CASE("Eigen") { CHECK(contains(succeeds("05_eigen").out, "wkv7 and Eigen differ by ")); }
+
+TEST_CASE("quickstart recalls everything with the delta rule and less without") {
+  const auto out = succeeds("quickstart").out;
+  const auto with = out.find("\n  24 of 24 capitals come back\n");
+  const auto without = out.find("capitals come back\n", with + 30);
+  CHECK(with != out.npos);
+  CHECK(without != out.npos);
+  CHECK(std::stoi(out.substr(out.rfind('\n', without))) < 24);
+  CHECK(contains(out, "microseconds per token"));
+}

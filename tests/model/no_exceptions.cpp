@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// rwkv7-test: no exceptions
+// How a bad file reaches the caller in either kind of build: thrown where exceptions are on, told to a handler where
+// they are off, and then there is no model.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "rwkv7/exec/inline.hpp"
+#include "rwkv7/model/language_model.hpp"
+#include "support/safetensors_writer.hpp"
+
+using rwkv7::language_model;
+using rwkv7::safetensors_file;
+using rwkv7_test::f32_tensor;
+using rwkv7_test::safetensors_bytes;
+using rwkv7_test::temporary_file;
+
+namespace {
+
+int calls = 0;
+std::string last_message;
+
+/// What `call` complains about, by whichever way this build reports; it must do so once.
+template <class F>
+std::string complaint_of(F call) {
+  calls = 0;
+#if RWKV7_EXCEPTIONS
+  try {
+    call();
+  } catch (const rwkv7::error& e) {
+    ++calls;
+    last_message = e.what();
+  }
+#else
+  rwkv7::set_error_handler([](const char* message) {
+    ++calls;
+    last_message = message;
+  });
+  call();
+  rwkv7::set_error_handler(nullptr);
+#endif
+  return calls == 1 ? last_message : std::to_string(calls) + " complaints";
+}
+
+}  // namespace
+
+TEST_CASE("a missing file") {
+  language_model<> model;
+  CHECK(complaint_of([&] { model = language_model<>::open("/no/such/file"); }) ==
+        "rwkv7::file: /no/such/file: does not exist");
+  CHECK(!model);
+}
+
+TEST_CASE("a file that is none, in each way the parser can fail") {
+  for (const char* header :
+       {"", "{", "[1,2", "{\"x\":}", "{\"x\":1}", "{\"x\":{\"dtype\":3}}", "\"\\ud800\"", "1e999"}) {
+    CAPTURE(header);
+    const temporary_file file(safetensors_bytes(header, ""));
+    safetensors_file opened;
+    language_model<> model;
+    CHECK(complaint_of([&] { opened = safetensors_file::open(file.path()); }).starts_with("rwkv7::safetensors: "));
+    CHECK(complaint_of([&] { model = language_model<>::open(file.path()); }).starts_with("rwkv7::safetensors: "));
+    CHECK(!opened);
+    CHECK(!model);
+  }
+}
+
+TEST_CASE("a file of something else") {
+  const temporary_file file(safetensors_bytes({f32_tensor("blocks.0.ln1.weight", {4}, {1, 2, 3, 4})}));
+  language_model<> model;
+  CHECK(complaint_of([&] { model = language_model<>::open(file.path()); }).ends_with(": emb.weight: is missing"));
+  CHECK(!model);
+}
+
+TEST_CASE("an empty model neither runs nor packs") {
+  language_model<> model;
+  const std::string want = "layers: got 0, want 1 or more";
+  CHECK(complaint_of([&] {
+          model.forward(rwkv7::inline_executor{}, rwkv7::dense{1, 0}, {}, {}, {}, {});
+        }) == "rwkv7::language_model: " + want);
+  CHECK(complaint_of([&] { model.pack({}); }) == "rwkv7::language_model::pack: " + want);
+}

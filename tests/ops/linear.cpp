@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "rwkv7/ops/linear.hpp"
+
+#include <doctest/doctest.h>
+
+#include "support/refused.hpp"
+#include "support/tokenwise.hpp"
+
+using namespace rwkv7;
+using namespace rwkv7_test;
+
+namespace {
+
+parameter<2> weight_of(const problem& p) { return {{p.out, p.N}, p.type, "weight", 0, 1, p.how}; }
+
+constexpr auto run = [](auto& exec, const problem& p, auto zero) {
+  using T = decltype(zero);
+  tensor<T, 3> x({p.B, p.T, p.N}, p.how), y({p.B, p.T, p.out}, p.how);
+  p.fill(x, "x");
+  const auto weight = weight_of(p);
+  for (const auto& at : pieces(p)) linear(exec, linear_inputs<T>{.x = at.in(x), .weight = weight}, at.out(y));
+  return collect<T>(y);
+};
+
+outputs<double> formula(const problem& p) {
+  const auto x = pattern("x", p.B * p.T * p.N, 0, unit_scale);
+  const auto weight = weight_of(p);
+  std::vector<double> y;
+  for (index_t i = 0; i < p.B * p.T * p.out; ++i) {
+    long double sum = 0;
+    for (index_t n = p.N; n-- > 0;)
+      sum += static_cast<long double>(weight[i % p.out * p.N + n]) * x[static_cast<std::size_t>(i / p.out * p.N + n)];
+    y.push_back(static_cast<double>(sum));
+  }
+  return {y};
+}
+
+/// Few and many rows, widths and outputs, around the tiles of the kernel.
+std::vector<problem> products() {
+  std::vector<problem> all;
+  for (const index_t N : widths) all.push_back({.N = N, .out = 19});
+  for (const index_t out : widths) all.push_back({.T = 4, .N = 33, .out = out});
+  for (const index_t T : lengths) all.push_back({.B = 1, .T = T, .N = 37, .out = 21});
+  for (const index_t T : {1, 2, 3, 4, 5, 6, 9, 11, 13}) all.push_back({.B = 1, .T = T, .N = 48, .out = 40});
+  for (const layout how : layouts)
+    for (const auto type : dtypes) all.push_back({.T = 7, .N = 35, .out = 11, .how = how, .type = type});
+  for (const auto type : dtypes) all.push_back({.T = 2, .N = 1030, .out = 17, .type = type});
+  all.push_back({.B = 0, .out = 3});
+  all.push_back({.N = 0, .out = 3});
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("linear is the product with every row of the weight") {
+  check_definition(products(), run, formula);
+  check_rounded_once(products(), run);
+}
+
+TEST_CASE("linear on a cpu is within the budget of a reduction over its inputs; a row alone gives the same bits") {
+  check_cpu(products(), run, by_relative_l2, [](auto& p) { return budget::reduction(p.N); });
+}
+
+TEST_CASE("linear does not depend on threads, neighbours or cuts") {
+  for (const auto type : dtypes) check_determinism({.B = 3, .T = 40, .N = 129, .out = 611, .type = type}, run);
+}
+
+TEST_CASE("linear of one row does not depend on threads") {
+  const problem p{.B = 1, .T = 1, .N = 1024, .out = 8211};
+  inline_executor exec;
+  const auto once = run(exec, p, 0.0f);
+  for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, 0.0f))); });
+}
+
+TEST_CASE("linear names the operand that is wrong and writes nothing") {
+  tensor<float, 3> x({2, 3, 4}), y({2, 3, 5});
+  tensor<float, 2> weight({5, 4});
+  const auto refuses = [&](const char* text, view<const float, 3> x_, weights<2> w, view<float, 3> y_) {
+    const linear_inputs<float> in{.x = x_, .weight = w};
+    check_refused(text, validate_linear(in, y_), [&](auto& exec) { linear(exec, in, y_); });
+    CHECK((x.untouched() && y.untouched()));
+  };
+  const weights<2> w = weight.in();
+  refuses("rwkv7::linear: weight axis in: got 4, want 3", resized(x.in(), 2, 3), w, y.out());
+  refuses("rwkv7::linear: y axis out: got 4, want 5", x, w, resized(y.out(), 2, 4));
+  refuses("rwkv7::linear: y axis T: got 2, want 3", x, w, resized(y.out(), 1, 2));
+  refuses("rwkv7::linear: x: not given", absent(x), w, y.out());
+  refuses("rwkv7::linear: weight: not given", x, {}, y.out());
+  refuses("rwkv7::linear: y: not given", x, w, {});
+  refuses("rwkv7::linear: x axis in: got stride 2, want 1", every_second(x.in()), w, y.out());
+  refuses("rwkv7::linear: weight axis in: got stride 2, want 1", x, every_second(weight.in()), y.out());
+  refuses("rwkv7::linear: y axis out: got stride 2, want 1", x, w, every_second(y.out()));
+  refuses("rwkv7::linear: y overlaps x", slice(y.in(), 2, 0, 4), w, y.out());
+  refuses("rwkv7::linear: y axis 0: stride 0 cannot be written (a broadcast tensor is read only)", x, w,
+          view<float, 3>(y.out().data(), {2, 3, 5}, {0, 5, 1}));
+}
+
+TEST_CASE("linear reads and writes interleaved slices of one buffer") {
+  for_each_executor([](auto& exec, auto zero) {
+    using T = decltype(zero);
+    tensor<T, 3> both({2, 3, 4 + 5}), x({2, 3, 4}), y({2, 3, 5});
+    fill(both, "both");
+    const parameter<2> weight({5, 4}, dtype::f32, "weight", 0, 1);
+    x.generate([&](index_t i) { return both[i / 4 * 9 + i % 4]; });
+    linear(exec, linear_inputs<T>{.x = x, .weight = weight}, y.out());
+    const auto part = slice(both.out(), 2, 4, 5);
+    linear(exec, linear_inputs<T>{.x = slice(both.in(), 2, 0, 4), .weight = weight}, part);
+    for (index_t i = 0; i < y.size(); ++i) CHECK(part(i / 15, i / 5 % 3, i % 5) == y[i]);
+  });
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// No operation and no block reads or writes one element too many, in either direction, on any instruction set.
+#include "support/guard_pages.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+
+#include "support/architectures.hpp"
+#include "support/block_calls.hpp"
+#include "support/op_calls.hpp"
+
+using rwkv7_test::guard;
+using rwkv7_test::guarded_memory;
+using rwkv7_test::op_sizes;
+
+namespace {
+
+// Tails of every length, single elements, single tokens, more and fewer tokens than a block of the recurrence.
+constexpr op_sizes odd[] = {
+    {},
+    {.B = 1, .T = 1, .H = 1, .H_kv = 1, .N = 1, .C = 1, .rank = 1},
+    {.B = 3, .T = 9, .H = 3, .H_kv = 1, .N = 5, .C = 31, .rank = 3},
+    {.B = 1, .T = 41, .H = 2, .H_kv = 2, .N = 65, .C = 97, .rank = 17},
+    {.B = 2, .T = 8, .H = 2, .H_kv = 1, .N = 64, .C = 128, .rank = 32},
+};
+
+template <class Exec>
+void run_everything(Exec& exec) {
+  for (const guard where : {guard::before, guard::after})
+    for (const auto& sizes : odd) {
+      guarded_memory memory(where);
+      const auto allocate = [&](std::size_t bytes, rwkv7_test::role) { return memory.allocate(bytes); };
+      const auto visit = [&](const std::string& name, auto call) {
+        INFO(name, ", N ", sizes.N, ", C ", sizes.C, where == guard::before ? ", page before" : ", page after");
+        call(exec);  // or the program ends here
+        CHECK(true);
+      };
+      rwkv7_test::for_each_recurrence(sizes, allocate, visit);
+      rwkv7_test::for_each_elementwise_op<float>(sizes, allocate, visit);
+      rwkv7_test::for_each_elementwise_op<rwkv7::bf16>(sizes, allocate, visit);
+      rwkv7_test::for_each_elementwise_op<rwkv7::f16>(sizes, allocate, visit);
+      rwkv7_test::for_each_block<rwkv7::f16>(sizes, allocate, visit);
+    }
+}
+
+/// Does a process of its own survive this?
+template <class F>
+bool survives(F f) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGSEGV, SIG_DFL);
+    std::signal(SIGBUS, SIG_DFL);
+    f();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("the pages are guarded: the last element can be touched, the one beyond it cannot") {
+  guarded_memory before(guard::before), after(guard::after);
+  volatile float* p = before.allocate_array<float>(5);
+  volatile float* q = after.allocate_array<float>(5);
+  CHECK(survives([=] { p[0] = 1; }));
+  CHECK(survives([=] { q[4] = 1; }));
+  CHECK(!survives([=] { static_cast<void>(p[-1]); }));
+  CHECK(!survives([=] { p[-1] = 1; }));
+  CHECK(!survives([=] { static_cast<void>(q[5]); }));
+  CHECK(!survives([=] { q[5] = 1; }));
+}
+
+TEST_CASE("nothing outside an operand is touched by the instruction sets that differ in how they end a row") {
+  const auto on = []<class Arch>(Arch) {
+    if constexpr (Arch::supported()) {
+      rwkv7::basic_inline_executor<Arch> exec;
+      run_everything(exec);
+    }
+  };
+  on(xsimd::sse2{});
+  on(xsimd::fma3<xsimd::avx2>{});
+  if constexpr (!std::is_same_v<rwkv7::native_arch, xsimd::sse2>) on(rwkv7::native_arch{});
+}
+
+TEST_CASE("nothing outside an operand is touched by the definition of an operation") {
+  rwkv7::reference_executor exec;
+  run_everything(exec);
+}
+
+TEST_CASE("ranges of several threads end where they should") {
+  rwkv7::bulk_executor exec(7, [](rwkv7::index_t n, auto& task) {
+    while (n-- > 0) task(n);
+  });
+  run_everything(exec);
+}

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// That it links is the test.
+int main() {}

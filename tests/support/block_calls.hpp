@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/// Every block once, as op_calls.hpp has the operations.
+#pragma once
+
+#include <utility>
+
+#include "rwkv7/block/layer.hpp"
+#include "support/op_calls.hpp"
+
+namespace rwkv7_test {
+
+/// visit(name, call) for the blocks, with parameters of type W; call(exec) runs one. N may be any head size, C need not
+/// be H · N.
+template <class W, class Allocate, class Visit>
+void for_each_block(const op_sizes& s, Allocate allocate, Visit visit) {
+  operand_source<Allocate> o(std::move(allocate));
+  const auto [B, T, H, H_kv, N, C, rank] = s;
+  const index_t D = H * N, F = 2 * C + 1;
+  const auto vector = [&o](index_t n) { return rwkv7::weights<1>(o.template in<W>({n}, 1.0f)); };
+  const auto matrix = [&o](index_t rows, index_t columns) {
+    return rwkv7::weights<2>(o.template in<W>({rows, columns}, 0.2f));
+  };
+  const auto low_rank = [&, rank = rank, C = C](bool biased) {
+    return rwkv7::low_rank_weights{matrix(C, rank), matrix(rank, D), biased ? vector(D) : rwkv7::weights<1>{}};
+  };
+  rwkv7::layer_weights p;
+  for (auto* w : {&p.ln1_weight, &p.ln1_bias, &p.ln2_weight, &p.ln2_bias, &p.ffn.x_k}) *w = vector(C);
+  for (auto* w : {&p.att.x_r, &p.att.x_w, &p.att.x_k, &p.att.x_v, &p.att.x_a, &p.att.x_g}) *w = vector(C);
+  for (auto* w : {&p.att.k_k, &p.att.k_a, &p.att.ln_x_weight, &p.att.ln_x_bias}) *w = vector(D);
+  for (auto* w : {&p.att.receptance, &p.att.key, &p.att.value}) *w = matrix(D, C);
+  for (auto* w : {&p.att.w, &p.att.a, &p.att.v}) *w = low_rank(true);
+  p.att.g = low_rank(false);
+  p.att.output = matrix(C, D);
+  p.att.r_k = matrix(H, N);
+  p.ffn.key = matrix(F, C);
+  p.ffn.value = matrix(C, F);
+
+  const rwkv7::dims d{.C = C, .H = H, .N = N};
+  const rwkv7::sequences seq = rwkv7::dense{B, T};
+  const auto in = o.in({B, T, C});
+  const auto x = o.out({B, T, C}), y = o.out({B, T, C}), first = o.out({B, T, D});
+  const auto shift = o.out({B, C}), ffn = o.out({B, C});
+  const auto S = o.out({B, H, N, N});
+  const rwkv7::layer_state<float> state{
+      .att = {.shift = rwkv7::shift_state<float>::in_place(shift), .S = rwkv7::state<float>::in_place(S)},
+      .ffn = rwkv7::shift_state<float>::in_place(ffn)};
+  const auto att_memory = o.scratch(rwkv7::time_mix_workspace_size<rwkv7::x070, float>(d, p.att, B, T));
+  const auto ffn_memory = o.scratch(rwkv7::channel_mix_workspace_size<float>(p.ffn, B, T));
+  const auto all_memory = o.scratch(rwkv7::layer_workspace_size<rwkv7::x070, float>(d, p, B, T));
+
+  visit("time_mix", [=](auto& exec) {
+    rwkv7::time_mix(exec, seq, d, p.att, rwkv7::time_mix_inputs<float>{.x = in}, y, {.v = first, .produce = true},
+                    state.att, rwkv7::workspace(att_memory));
+  });
+  visit("channel_mix", [=](auto& exec) {
+    rwkv7::channel_mix(exec, seq, p.ffn, rwkv7::channel_mix_inputs<float>{.x = in}, y, state.ffn,
+                       rwkv7::workspace(ffn_memory));
+  });
+  visit("layer, the first", [=](auto& exec) {
+    rwkv7::layer(exec, seq, d, p, x, {.v = first, .produce = true}, state, rwkv7::workspace(all_memory));
+  });
+  visit("layer, another",
+        [=](auto& exec) { rwkv7::layer(exec, seq, d, p, x, {.v = first}, state, rwkv7::workspace(all_memory)); });
+}
+
+}  // namespace rwkv7_test

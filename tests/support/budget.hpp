@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/// What error is allowed, by the kind of computation. Tests name a kind; the numbers are here and nowhere else.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+namespace rwkv7_test::budget {
+
+/// Half the distance between 1 and the next float: what one rounding may cost.
+inline constexpr double unit_roundoff = 0x1p-24;
+
+/// The reference executor in double against NumPy or a formula in long double. Relative L2.
+inline constexpr double definition = 1e-12;
+/// Likewise for whole models: sums of the last digits through all layers.
+inline constexpr double definition_of_model = 1e-10;
+
+/// The reference executor on float operands computes in double and rounds once. In ulps, with room for the double.
+inline constexpr double rounded_once = 0.5 + 1e-6;
+
+/// One value from a few others, without cancellation, tanh and sigmoid included: in ulps.
+inline constexpr double elementwise = 2;
+
+/// A few values of which each is summed over n others, in float. Relative L2; roundings that do not know of each other
+/// grow like the root of their number.
+inline double reduction(std::int64_t n) { return (2 + std::sqrt(static_cast<double>(n))) * unit_roundoff; }
+
+/// A whole model of random parameters in float. Relative L2. Two to three layers; NumPy in float reaches 1.1e-6.
+inline constexpr double model = 2e-6;
+/// The published checkpoint of 12 layers in float: max abs of the logits after its prompt of 3 tokens (the published
+/// ones are float too: NumPy in float64 is 3.7e-7 from them), max abs of all logits of 64 tokens, relative L2 of the
+/// states.
+inline constexpr double published_last_logits = 1.5e-6;
+inline constexpr double published_all_logits = 3e-6;
+inline constexpr double published_states = 3e-6;
+
+/// The state recurrence in float, over T tokens: 5e-7 for each thousand, the first one whole. Relative L2.
+inline double recurrence(std::int64_t T) { return 5e-7 * std::fmax(1.0, static_cast<double>(T) / 1000); }
+
+/// One computation cut into calls at other places, where the results are not promised to be equal. Relative L2.
+inline constexpr double split = 1e-6;
+
+/// A planted mistake must show this many times as large as what is allowed.
+inline constexpr double planted_fault = 100;
+
+}  // namespace rwkv7_test::budget

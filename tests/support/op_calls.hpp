@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/// Every operation once, for tests about all of them: what they allocate, where they read and write, who runs them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "rwkv7/timemix.hpp"
+#include "support/pattern.hpp"
+#include "support/strided.hpp"
+
+namespace rwkv7_test {
+
+/// None a multiple of a vector, so that every loop has a tail.
+struct op_sizes {
+  index_t B = 2, T = 37, H = 4, H_kv = 2, N = 19, C = 77, rank = 13;
+};
+
+/// What the operation will do with the memory it asks for.
+enum class role { read, write, scratch };
+
+/// Dense tensors in memory from `allocate(bytes, role)`; also what is written starts from known values.
+template <class Allocate>
+class operand_source {
+ public:
+  explicit operand_source(Allocate allocate) : allocate_(std::move(allocate)) {}
+
+  template <class T = float, std::size_t Rank>
+  view<const T, static_cast<int>(Rank)> in(const index_t (&extents)[Rank], float scale = 0.5f) {
+    return make<T>(extents, role::read, scale);
+  }
+  template <std::size_t Rank>
+  view<float, static_cast<int>(Rank)> out(const index_t (&extents)[Rank]) {
+    return make<float>(extents, role::write, 0.5f);
+  }
+
+  std::span<std::byte> scratch(std::size_t bytes) {
+    return {static_cast<std::byte*>(allocate_(bytes, role::scratch)), bytes};
+  }
+
+ private:
+  template <class T, std::size_t Rank>
+  view<T, static_cast<int>(Rank)> make(const index_t (&extents)[Rank], role what_for, float scale) {
+    std::array<index_t, Rank> shape{};
+    for (std::size_t a = 0; a < Rank; ++a) shape[a] = extents[a];
+    const auto size = view<T, static_cast<int>(Rank)>(nullptr, shape).size();
+    const auto data = static_cast<T*>(allocate_(static_cast<std::size_t>(size) * sizeof(T), what_for));
+    const pattern_stream values(std::to_string(count_++));
+    for (index_t i = 0; i < size; ++i) data[i] = element<T>(values(i, 0.0f, scale));
+    return {data, shape};
+  }
+
+  Allocate allocate_;
+  int count_ = 0;
+};
+
+// Lengths 0, 1 and 2 and both forms of the recurrence; slots in another order than sequences.
+inline constexpr std::int32_t packed_offsets[] = {0, 0, 17, 18, 20, 37};
+inline constexpr std::int64_t packed_slots[] = {3, 0, 5, 1, 4};
+inline constexpr index_t packed_tokens = 37, pool_slots = 6;
+
+/// visit(name, call) for the recurrences; call(exec) runs one.
+template <class Allocate, class Visit>
+void for_each_recurrence(const op_sizes& s, Allocate allocate, Visit visit) {
+  using rwkv7::decay, rwkv7::read;
+  operand_source<Allocate> o(std::move(allocate));
+  const auto [B, T, H, H_kv, N, C, rank] = s;
+  {
+    const rwkv7::wkv7_inputs<float> in{.r = o.in({B, T, H, N}),
+                                       .w = decay<float>::logit(o.in({B, T, H, N}, 3.0f)),
+                                       .k = o.in({B, T, H_kv, N}),
+                                       .v = o.in({B, T, H_kv, N}),
+                                       .a = o.in({B, T, H, N}, 0.2f),
+                                       .b = o.in({B, T, H, N}, 0.2f)};
+    const auto y = o.out({B, T, H, N}), S = o.out({B, H, N, N});
+    visit("wkv7", [=, tokens = T, batch = B](auto& exec) {
+      rwkv7::wkv7(exec, rwkv7::dense{batch, tokens}, in, y, rwkv7::state<float>::in_place(S));
+    });
+  }
+  {
+    const rwkv7::wkv7_inputs<float> in{.r = o.in({1, packed_tokens, H, N}),
+                                       .w = decay<float>::loglog(o.in({1, packed_tokens, H, N}, 2.0f)),
+                                       .k = o.in({1, packed_tokens, H, N}),
+                                       .v = o.in({1, packed_tokens, H_kv, N}),
+                                       .a = o.in({1, packed_tokens, H, N}, 0.2f),
+                                       .b = o.in({1, packed_tokens, H, N}, 0.2f)};
+    const auto initial = o.in({pool_slots, H, N, N});
+    const auto y = o.out({1, packed_tokens, H, N}), final = o.out({pool_slots, H, N, N});
+    visit("wkv7, packed", [=](auto& exec) {
+      rwkv7::wkv7(exec, rwkv7::packed{packed_offsets, packed_slots}, in, y, {initial, from_key_value(final)});
+    });
+  }
+  const auto r = o.in({B, T, H, N}), w = o.in({B, T, H, N}), k = o.in({B, T, H_kv, N}), v = o.in({B, T, H, N});
+  const auto u = o.in({H, N});
+  const auto y = o.out({B, T, H, N}), S = o.out({B, H, N, N});
+  const rwkv7::wkv_inputs<float, read::after> after{.r = r, .w = decay<float>::log(w), .k = k, .v = v};
+  const rwkv7::wkv_inputs<float, read::before> before{.r = r, .w = decay<float>::factor(w), .k = k, .v = v};
+  const rwkv7::wkv_inputs<float, read::before_bonus> bonus{.r = r, .w = decay<float>::log(w), .k = k, .v = v, .u = u};
+  const rwkv7::sequences seq = rwkv7::dense{B, T};
+  visit("wkv, after", [=](auto& exec) { rwkv7::wkv(exec, seq, after, y, {.final = S}); });
+  visit("wkv, before", [=](auto& exec) { rwkv7::wkv(exec, seq, before, y, {}); });
+  visit("wkv, before_bonus", [=](auto& exec) { rwkv7::wkv(exec, seq, bonus, y, {.initial = S}); });
+}
+
+/// visit(name, call) for all other operations, with parameters of type W.
+template <class W, class Allocate, class Visit>
+void for_each_elementwise_op(const op_sizes& s, Allocate allocate, Visit visit) {
+  operand_source<Allocate> o(std::move(allocate));
+  const auto [B, T, H, H_kv, N, C, rank] = s;
+  const index_t D = H * N;
+  const auto x = o.in({B, T, C}), x2 = o.in({B, T, C}), x3 = o.in({B, T, C});
+  const auto heads = o.in({B, T, H, N}), heads2 = o.in({B, T, H, N}), group = o.in({B, T, H_kv, N});
+  const auto y = o.out({B, T, C}), y2 = o.out({B, T, C}), hidden = o.out({B, T, rank});
+  const auto z = o.out({B, T, H, N}), z2 = o.out({B, T, H, N}), z3 = o.out({B, T, H, N});
+  const auto shift = o.out({B, C});
+  const auto wide = o.out({B, T, D});
+  const rwkv7::weights<1> c1 = o.template in<W>({C}), c2 = o.template in<W>({C});
+  const rwkv7::weights<1> d1 = o.template in<W>({D}), d2 = o.template in<W>({D}), d_kv = o.template in<W>({H_kv * N});
+  const rwkv7::weights<2> r_k = o.template in<W>({H, N}), matrix = o.template in<W>({D, C});
+  const rwkv7::low_rank_weights low{o.template in<W>({C, rank}), o.template in<W>({rank, D}), d1};
+  const rwkv7::sequences seq = rwkv7::dense{B, T};
+
+  visit("bonus", [=](auto& exec) {
+    rwkv7::bonus(exec, rwkv7::bonus_inputs<float>{.r = heads, .k = group, .v = heads2, .r_k = r_k}, z);
+  });
+  visit("decay_factor", [=](auto& exec) {
+    rwkv7::decay_factor(exec, rwkv7::decay_factor_inputs<float>{.w = rwkv7::decay<float>::logit(heads)}, z);
+  });
+  visit("first_residual", [=](auto& exec) {
+    rwkv7::first_residual(exec, rwkv7::first_residual_inputs<float>{.x = x, .first = x2, .mix = x3}, y);
+  });
+  visit("gate", [=](auto& exec) { rwkv7::gate(exec, rwkv7::gate_inputs<float>{.x = x, .g = x2}, y); });
+  visit("group_norm", [=](auto& exec) {
+    rwkv7::group_norm(exec, rwkv7::group_norm_inputs<float>{.x = heads, .weight = d1, .bias = d2}, z);
+  });
+  visit("key_update", [=](auto& exec) {
+    rwkv7::key_update(exec, rwkv7::key_update_inputs<float>{.k = group, .eta = heads, .k_k = d_kv, .k_a = d1},
+                      {.k = z, .a = z2, .b = z3});
+  });
+  visit("layer_norm", [=](auto& exec) {
+    rwkv7::layer_norm(exec, rwkv7::layer_norm_inputs<float>{.x = x, .weight = c1, .bias = c2}, y);
+  });
+  visit("linear",
+        [=](auto& exec) { rwkv7::linear(exec, rwkv7::linear_inputs<float>{.x = x, .weight = matrix}, wide); });
+  visit("low_rank", [=](auto& exec) {
+    rwkv7::low_rank(exec,
+                    rwkv7::low_rank_inputs<float>{
+                        .x = x, .weight = low, .inner = rwkv7::activation::tanh, .outer = rwkv7::activation::sigmoid},
+                    {.hidden = hidden, .y = wide});
+  });
+  visit("repeat_kv", [=](auto& exec) { rwkv7::repeat_kv(exec, rwkv7::repeat_kv_inputs<float>{.x = group}, z); });
+  visit("residual_add", [=](auto& exec) { rwkv7::residual_add(exec, rwkv7::residual_add_inputs<float>{.x = x}, y); });
+  visit("squared_relu", [=](auto& exec) { rwkv7::squared_relu(exec, rwkv7::squared_relu_inputs<float>{.x = x}, y); });
+  visit("token_shift", [=](auto& exec) {
+    rwkv7::token_shift(exec, seq, rwkv7::token_shift_inputs<float, 2>{.x = x, .mix = {c1, c2}}, {.y = {y, y2}},
+                       rwkv7::shift_state<float>::in_place(shift));
+  });
+}
+
+}  // namespace rwkv7_test

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/// Complaints in both kinds of build: thrown where exceptions are on, told to a handler where they are off.
+#pragma once
+
+#include <string>
+
+#include "rwkv7/core/check.hpp"
+
+namespace rwkv7_test {
+
+#if !RWKV7_EXCEPTIONS
+inline std::string last_report;
+#endif
+
+/// What `call()` complains about, or nothing.
+template <class Call>
+std::string reported(Call&& call) {
+#if RWKV7_EXCEPTIONS
+  try {
+    call();
+  } catch (const rwkv7::error& e) {
+    return e.what();
+  }
+  return "";
+#else
+  last_report.clear();
+  const auto before = rwkv7::set_error_handler([](const char* message) { last_report = message; });
+  call();
+  rwkv7::set_error_handler(before);
+  return last_report;
+#endif
+}
+
+}  // namespace rwkv7_test

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+/// What every operation promises that computes each token from that token alone.
+///
+/// A test gives `run(exec, problem, zero)`, which makes the operands from their names, calls the operation in the
+/// pieces the problem asks for, and returns its outputs in the type of `zero`.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/budget.hpp"
+#include "support/compare.hpp"
+#include "support/executors.hpp"
+#include "support/random.hpp"
+
+namespace rwkv7_test {
+
+/// Where the loops over registers of 4, 8 and 16 floats change course.
+inline constexpr index_t widths[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 128};
+inline constexpr index_t lengths[] = {0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65};
+
+struct problem {
+  index_t B = 2, T = 3, H = 1, H_kv = 1, N = 16;
+  index_t out = 1, rank = 1;  // of matrices
+  layout how = layout::dense;
+  rwkv7::dtype type = rwkv7::dtype::f32;  // of the parameters
+  bool in_place = false;
+  index_t tokens_per_call = 0;  // 0: all
+  index_t batch_per_call = 0;   // 0: all
+  index_t nan_sequence = -1;    // all operands of this sequence are NaN
+
+  index_t channels() const { return H * N; }
+  std::string text() const {
+    return "B " + std::to_string(B) + ", T " + std::to_string(T) + ", H " + std::to_string(H) + ", H_kv " +
+           std::to_string(H_kv) + ", N " + std::to_string(N) + ", out " + std::to_string(out) + ", rank " +
+           std::to_string(rank) + ", " + name_of(how) + ", " + rwkv7::name_of(type);
+  }
+  /// Uniform values, with this problem's NaN.
+  template <class T_, int Rank>
+  void fill(tensor<T_, Rank>& x, std::string_view name, float offset = 0, float scale = unit_scale) const {
+    rwkv7_test::fill(x, name, offset, scale);
+    if (nan_sequence < 0) return;
+    const index_t items = x.size() / B;
+    for (index_t i = 0; i < items; ++i) x[nan_sequence * items + i] = poison<T_>();
+  }
+};
+
+/// Some tokens of some sequences, of any operand.
+struct piece {
+  index_t b, batch, t, tokens;
+  template <class T, int Rank>
+  view<const T, Rank> in(const tensor<T, Rank>& x) const {
+    return slice(slice(x.in(), 0, b, batch), 1, t, tokens);
+  }
+  template <class T, int Rank>
+  view<T, Rank> out(tensor<T, Rank>& x) const {
+    return slice(slice(x.out(), 0, b, batch), 1, t, tokens);
+  }
+};
+
+inline std::vector<piece> pieces(const problem& p) {
+  const index_t batch = p.batch_per_call > 0 ? p.batch_per_call : p.B;
+  const index_t tokens = p.tokens_per_call > 0 ? p.tokens_per_call : p.T;
+  if (p.B * p.T == 0) return {{0, p.B, 0, p.T}};
+  std::vector<piece> all;
+  for (index_t b = 0; b < p.B; b += batch)
+    for (index_t t = 0; t < p.T; t += tokens)
+      all.push_back({b, std::min(batch, p.B - b), t, std::min(tokens, p.T - t)});
+  return all;
+}
+
+/// The outputs of an operation, each with its elements in row-major order.
+template <class T>
+using outputs = std::vector<std::vector<T>>;
+
+/// Takes the values of the outputs after checking that nothing around them was written.
+template <class T, class... Tensor>
+outputs<T> collect(const Tensor&... y) {
+  CHECK((y.surroundings_untouched() && ...));
+  return {y.values()...};
+}
+
+/// Sizes around the vector widths, odd numbers of tokens, every layout, every element type of parameters.
+inline std::vector<problem> problems() {
+  std::vector<problem> all;
+  for (const index_t N : widths) all.push_back({.N = N});
+  for (const index_t T : lengths) all.push_back({.T = T, .N = 17});
+  for (const layout how : layouts)
+    for (const auto type : dtypes) all.push_back({.T = 5, .H = 2, .H_kv = 2, .N = 35, .how = how, .type = type});
+  all.push_back({.B = 0});
+  return all;
+}
+/// Likewise with heads, whose keys and values may be shared.
+inline std::vector<problem> problems_with_heads() {
+  auto all = problems();
+  for (const index_t H_kv : {1, 2, 4}) all.push_back({.H = 4, .H_kv = H_kv, .N = 20, .how = layout::padded});
+  all.push_back({.H = 3, .H_kv = 1, .N = 65});
+  return all;
+}
+
+/// distance(got, want, problem) of every output from the one that was wanted is within `budget`.
+template <class A, class B, class Distance>
+void check_close(const problem& p, const outputs<A>& got, const outputs<B>& want, Distance distance, double budget) {
+  REQUIRE(got.size() == want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    INFO("output ", i);
+    const double error = distance(got[i], want[i], p);
+    CHECK(error <= budget);
+  }
+}
+
+template <class T>
+bool same_bits(const outputs<T>& x, const outputs<T>& y) {
+  if (x.size() != y.size()) return false;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (!same_bits(x[i], y[i])) return false;
+  return true;
+}
+
+inline constexpr auto by_relative_l2 = [](const auto& got, const auto& want, auto&) { return relative_l2(got, want); };
+inline constexpr auto by_ulps = [](const auto& got, const auto& want, auto&) { return max_ulps(got, want); };
+
+/// The reference executor in double equals `formula(problem)`, which the test writes down once more.
+template <class Run, class Formula>
+void check_definition(const std::vector<problem>& all, Run run, Formula formula) {
+  rwkv7::reference_executor exec;
+  for (const auto& p : all) {
+    INFO(p.text());
+    check_close(p, run(exec, p, 0.0), formula(p), by_relative_l2, budget::definition);
+  }
+}
+
+/// The reference executor on float operands gives the float nearest to its result in double.
+template <class Run>
+void check_rounded_once(const std::vector<problem>& all, Run run) {
+  rwkv7::reference_executor exec;
+  for (const auto& p : all) {
+    INFO(p.text());
+    check_close(p, run(exec, p, 0.0f), run(exec, p, 0.0), by_ulps, budget::rounded_once);
+  }
+}
+
+/// Every cpu executor equals the reference executor in double within budget(problem); no bit depends on the layout, or
+/// on whether a token comes alone.
+template <class Run, class Distance, class Budget>
+void check_cpu(const std::vector<problem>& all, Run run, Distance distance, Budget budget) {
+  rwkv7::reference_executor reference;
+  for (const auto& p : all) {
+    INFO(p.text());
+    const outputs<double> want = run(reference, p, 0.0);
+    auto alone = p;
+    alone.how = layout::dense;
+    alone.batch_per_call = alone.tokens_per_call = 1;
+    for_each_cpu_executor([&](auto& exec) {
+      const outputs<float> got = run(exec, p, 0.0f);
+      check_close(p, got, want, distance, budget(p));
+      CHECK(same_bits(got, run(exec, alone, 0.0f)));
+    });
+  }
+}
+
+/// In place gives the bits of out of place, on every executor.
+template <class Run>
+void check_in_place(const std::vector<problem>& all, Run run) {
+  for (const auto& p : all) {
+    INFO(p.text());
+    auto in_place = p;
+    in_place.in_place = true;
+    for_each_executor([&](auto& exec, auto zero) { CHECK(same_bits(run(exec, in_place, zero), run(exec, p, zero))); });
+  }
+}
+
+/// D1 to D4, bitwise: from run to run, for any number of threads, whatever other sequences hold, however the tokens and
+/// the batch are cut into calls. `p` has three sequences and is large enough to be split over threads.
+template <class Run>
+void check_determinism(const problem& p, Run run) {
+  rwkv7::inline_executor exec;
+  const outputs<float> once = run(exec, p, 0.0f);
+  CHECK(same_bits(once, run(exec, p, 0.0f)));
+  for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, 0.0f))); });
+
+  auto cut = p;
+  for (const index_t tokens : {index_t{1}, index_t{5}, index_t{32}}) {
+    cut.tokens_per_call = tokens;
+    INFO("tokens per call: ", tokens);
+    CHECK(same_bits(once, run(exec, cut, 0.0f)));
+  }
+  cut.tokens_per_call = 0;
+  cut.batch_per_call = 1;
+  CHECK(same_bits(once, run(exec, cut, 0.0f)));
+
+  auto neighbour = p;
+  neighbour.nan_sequence = 1;
+  const outputs<float> beside_nan = run(exec, neighbour, 0.0f);
+  for (std::size_t i = 0; i < once.size(); ++i) {
+    REQUIRE(p.B == 3);
+    const auto third = static_cast<std::ptrdiff_t>(once[i].size() / 3);
+    const auto part = [&](const std::vector<float>& y, std::ptrdiff_t b) {
+      return std::vector<float>(y.begin() + b * third, y.begin() + (b + 1) * third);
+    };
+    CHECK(same_bits(part(once[i], 0), part(beside_nan[i], 0)));
+    CHECK(same_bits(part(once[i], 2), part(beside_nan[i], 2)));
+    CHECK_FALSE(same_bits(part(once[i], 1), part(beside_nan[i], 1)));
+  }
+}
+
+}  // namespace rwkv7_test
