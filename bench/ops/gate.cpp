@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#include "rwkv7/ops/gate.hpp"
+
+#include "support/operands.hpp"
+
+namespace rwkv7_bench {
+namespace {
+
+using namespace rwkv7;
+
+const int registered = [] {
+  add_operation("gate", {.inputs = 2, .outputs = 1, .parameters = 0, .flops_per_channel = 1}, [](auto& exec, auto& z) {
+    using T = typename std::remove_reference_t<decltype(z)>::element;
+    gate(exec, gate_inputs<T>{.x = z.x(0), .g = z.x(1)}, z.y(0));
+  });
+  return 0;
+}();
+
+}  // namespace
+}  // namespace rwkv7_bench
