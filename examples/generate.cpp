@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
@@ -159,11 +160,11 @@ void run(request r) {
   progress generation("generation", r.n, !is_terminal(stdout));
   for (index_t i = 0; i < r.n; ++i) {
     const std::int32_t token = choose.sample(last);
-    print(bytes ? std::string(byte_tokenizer::decode(token)) : (i > 0 ? "," : "") + std::to_string(token));
+    print(bytes ? std::string(byte_tokenizer::decode(token)) : std::to_string(token) + (i + 1 < r.n ? "," : "\n"));
     if (i + 1 < r.n) forward(&token, 1, {.last = as_view(last, {1, V})});
     generation.at(i + 1);
   }
-  if (r.n > 0 && (!bytes || is_terminal(stdout))) print("\n");
+  if (r.n > 0 && bytes && is_terminal(stdout)) print("\n");
   generation.finish();
 }
 

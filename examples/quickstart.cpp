@@ -7,6 +7,7 @@
 // is the delta rule, and S k = v afterwards. With b = 0 a write only adds: a key written twice answers with the sum.
 //
 // One head learns 24 countries with a capital each, half of them with a former one, and then learns those anew.
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -131,7 +132,7 @@ int main() {
   const int tokens = 20000;
   for (int t = 0; t < tokens; ++t) m.write(key, value);
   const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start;
-  std::printf("%.2f microseconds per token (one head of %lld x %lld, one thread)\n", time.count() / tokens,
+  std::printf("%.2f microseconds per token written (one head of %lld x %lld, one thread)\n", time.count() / tokens,
               static_cast<long long>(N), static_cast<long long>(N));
   return with == all ? 0 : 1;
 }

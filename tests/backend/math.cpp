@@ -22,7 +22,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 
 struct exp_function {
   static constexpr const char* name = "exp";
-  static constexpr double bound = 1.0;
+  static constexpr double bound = 1.02;
   template <class Arch>
   static cpu::vec<Arch> on_registers(const cpu::vec<Arch>& x) {
     return cpu::exp<Arch>(x);
@@ -31,7 +31,7 @@ struct exp_function {
 };
 struct tanh_function {
   static constexpr const char* name = "tanh";
-  static constexpr double bound = 2.0;
+  static constexpr double bound = 1.47;
   template <class Arch>
   static cpu::vec<Arch> on_registers(const cpu::vec<Arch>& x) {
     return cpu::tanh<Arch>(x);
@@ -40,7 +40,7 @@ struct tanh_function {
 };
 struct sigmoid_function {
   static constexpr const char* name = "sigmoid";
-  static constexpr double bound = 2.0;
+  static constexpr double bound = 2.41;
   template <class Arch>
   static cpu::vec<Arch> on_registers(const cpu::vec<Arch>& x) {
     return cpu::sigmoid<Arch>(x);

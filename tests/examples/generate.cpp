@@ -78,7 +78,7 @@ std::string text(const std::vector<std::int32_t>& tokens) {
 }
 std::string list(const std::vector<std::int32_t>& tokens) {
   std::string all;
-  for (const std::int32_t token : tokens) all += (all.empty() ? "" : ",") + std::to_string(token);
+  for (const std::int32_t token : tokens) (all += all.empty() ? "" : ",") += std::to_string(token);
   return all;
 }
 

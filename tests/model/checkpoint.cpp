@@ -103,7 +103,7 @@ TEST_CASE("the cpu executors agree with the published logits and with NumPy in f
   const published want;
   const auto model = open<float>();
   double short_worst = 0, long_worst = 0, state_worst = 0;
-  for_each_cpu_executor([&](auto& exec) {
+  const auto run = [&](auto& exec) {
     state_pool<float> state(model, 1), long_state(model, 1);
     const auto logits = prefill(model, exec, want.prompt, 3, state);
     const double of_short = max_abs(last_row(logits, want.last_logits.size()), want.last_logits);
@@ -115,7 +115,10 @@ TEST_CASE("the cpu executors agree with the published logits and with NumPy in f
     short_worst = std::fmax(short_worst, of_short);
     long_worst = std::fmax(long_worst, of_long);
     state_worst = std::fmax(state_worst, of_states);
-  });
+  };
+  for_each_arch(run);
+  rwkv7::thread_executor threads(2);
+  run(threads);
   std::printf(
       "cpu in float, worst executor: last logits %.2e max abs from the published; of 64 tokens all logits "
       "%.2e max abs, states %.2e relative L2 from float64\n",

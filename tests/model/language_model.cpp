@@ -218,3 +218,16 @@ TEST_CASE("one model serves several threads at once") {
     for (const auto& logits : got) CHECK(same_bits(logits, want));
   });
 }
+
+TEST_CASE("parameters in the caller's memory give the bits of those in the file") {
+  for_each_model([](const auto& model, auto& exec, auto zero) {
+    using T = decltype(zero);
+    auto packed_model = open_golden<x070, T>("n16");
+    std::vector<std::byte> memory(packed_model.weights_size());
+    packed_model.pack(memory);
+    const auto tokens = some_tokens("pack", 7, model.sizes().V);
+    state_pool<T> from_file(model, 1), from_memory(model, 1);
+    CHECK(same_bits(prefill(packed_model, exec, tokens, 7, from_memory), prefill(model, exec, tokens, 7, from_file)));
+    CHECK(same_bits(from_memory.values, from_file.values));
+  });
+}

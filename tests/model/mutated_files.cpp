@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <random>
 
-#include "rwkv7/exec/inline.hpp"
+#include "rwkv7/exec/reference.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "support/golden_model.hpp"
 #include "support/model_call.hpp"
@@ -26,7 +26,7 @@ struct trial {
       ++opened;
       std::vector<std::byte> memory(model.weights_size());
       model.pack(memory);
-      rwkv7::inline_executor exec;
+      rwkv7::reference_executor exec;
       state_pool<float> state(model, 1);
       prefill(model, exec, some_tokens("mutated", 2, model.sizes().V), 2, state);
     } catch (const rwkv7::error&) {
@@ -83,7 +83,8 @@ TEST_CASE("a header with damaged bytes is refused or harmless") {
     // Mostly in the header, also in its size; one byte or a few.
     for (auto n = 1 + random() % 3; n-- > 0;) {
       auto& byte = all[random() % (i % 8 == 0 ? 8 : 8 + whole.header.size())];
-      byte = static_cast<char>(i % 2 == 0 ? byte ^ 1 << random() % 8 : random());
+      const auto flipped = static_cast<unsigned char>(byte) ^ 1u << random() % 8;
+      byte = static_cast<char>(i % 2 == 0 ? flipped : random());
     }
     whole.file.overwrite(all);
     open(whole.file);

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "rwkv7/exec/inline.hpp"
+#include "rwkv7/exec/reference.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "support/safetensors_writer.hpp"
 
@@ -77,7 +77,7 @@ TEST_CASE("an empty model neither runs nor packs") {
   language_model<> model;
   const std::string want = "layers: got 0, want 1 or more";
   CHECK(complaint_of([&] {
-          model.forward(rwkv7::inline_executor{}, rwkv7::dense{1, 0}, {}, {}, {}, {});
+          model.forward(rwkv7::reference_executor{}, rwkv7::dense{1, 0}, {}, {}, {}, {});
         }) == "rwkv7::language_model: " + want);
   CHECK(complaint_of([&] { model.pack({}); }) == "rwkv7::language_model::pack: " + want);
 }

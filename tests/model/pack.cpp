@@ -2,7 +2,6 @@
 // Parameters in the file, and in the caller's memory.
 #include <doctest/doctest.h>
 
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "support/compare.hpp"
@@ -38,7 +37,7 @@ std::string mixed_file(std::size_t shift) {
 TEST_CASE("packed parameters give the same bits, on 64-byte boundaries, without the file") {
   const temporary_file file(mixed_file(0));
   auto model = language_model<x070, float>::open(file.path());
-  rwkv7::inline_executor exec;
+  rwkv7::reference_executor exec;
   const auto want = logits_of(model, exec);
 
   // Any start will do: an odd address here.
@@ -63,7 +62,7 @@ TEST_CASE("weights_size is what the tensors take, each rounded up to 64 bytes") 
 
 TEST_CASE("a moved model works, and the one it came from is empty") {
   auto first = open_golden<x070, float>("n16");
-  rwkv7::inline_executor exec;
+  rwkv7::reference_executor exec;
   const auto want = logits_of(first, exec);
   auto second = std::move(first);
   CHECK(!first);
@@ -75,7 +74,7 @@ TEST_CASE("a moved model works, and the one it came from is empty") {
 
 TEST_CASE("too little memory, or memory that holds the parameters already, is refused and changes nothing") {
   auto model = open_golden<x070, float>("n16");
-  rwkv7::inline_executor exec;
+  rwkv7::reference_executor exec;
   const auto want = logits_of(model, exec);
   std::vector<std::byte> memory(model.weights_size());
   const auto size = std::to_string(memory.size());
@@ -90,8 +89,8 @@ TEST_CASE("too little memory, or memory that holds the parameters already, is re
 
 TEST_CASE("parameters that lie unaligned in the file wait for pack") {
   const temporary_file aligned(mixed_file(0)), shifted(mixed_file(1));
-  const auto model = language_model<x070, double>::open(aligned.path());
-  auto waiting = language_model<x070, double>::open(shifted.path());
+  const auto model = language_model<x070, float>::open(aligned.path());
+  auto waiting = language_model<x070, float>::open(shifted.path());
   REQUIRE(waiting);
   rwkv7::reference_executor exec;
   const auto complaint = complaint_of([&] { logits_of(waiting, exec); });

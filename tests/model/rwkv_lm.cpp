@@ -6,7 +6,7 @@
 
 #include <functional>
 
-#include "rwkv7/exec/inline.hpp"
+#include "rwkv7/exec/reference.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "support/compare.hpp"
 #include "support/golden_model.hpp"
@@ -49,7 +49,7 @@ std::string complaint_about(const std::function<void(tensors&)>& change, index_t
 std::vector<float> logits_of(const tensors& all) {
   const temporary_file file(safetensors_bytes(all));
   const auto model = language_model<x070>::open(file.path());
-  rwkv7::inline_executor exec;
+  rwkv7::reference_executor exec;
   state_pool<float> state(model, 1);
   return prefill(model, exec, some_tokens("open", 5, model.sizes().V), 5, state);
 }

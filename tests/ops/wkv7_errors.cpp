@@ -156,7 +156,9 @@ TEST_CASE("wkv7 finds a duplicate slot in a pool of a hundred thousand, whatever
 TEST_CASE("wkv7 names the macro when a head is larger than was compiled in") {
   tensor<float, 4> x({1, 1, 1, max_head_size + 1}), y = x;
   const wkv7_inputs<float> in{.r = x, .w = decay<float>::log(x), .k = x, .v = x, .a = x, .b = x};
-  check_refused("rwkv7::wkv7: head size N: got 257, want at most 256 (define RWKV7_MAX_HEAD_SIZE to compile in more)",
+  const auto most = std::to_string(max_head_size), got = std::to_string(max_head_size + 1);
+  check_refused("rwkv7::wkv7: head size N: got " + got + ", want at most " + most +
+                    " (define RWKV7_MAX_HEAD_SIZE to compile in more)",
                 validate_wkv7(dense{1, 1}, in, y.out(), {}), [&](auto& exec) {
                   wkv7(exec, dense{1, 1}, in, y.out());
                 });

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <span>
 #include <string>
+#include <type_traits>
 
 #include "support/architectures.hpp"
 #include "support/block_calls.hpp"
@@ -28,10 +30,13 @@ constexpr op_sizes odd[] = {
     {.B = 2, .T = 8, .H = 2, .H_kv = 1, .N = 64, .C = 128, .rank = 32},
 };
 
+// So large that work is split, at numbers of channels that no split divides.
+constexpr op_sizes splittable[] = {{.B = 2, .T = 100, .H = 5, .H_kv = 5, .N = 33, .C = 257, .rank = 65}};
+
 template <class Exec>
-void run_everything(Exec& exec) {
+void run_everything(Exec& exec, std::span<const op_sizes> all = odd) {
   for (const guard where : {guard::before, guard::after})
-    for (const auto& sizes : odd) {
+    for (const auto& sizes : all) {
       guarded_memory memory(where);
       const auto allocate = [&](std::size_t bytes, rwkv7_test::role) { return memory.allocate(bytes); };
       const auto visit = [&](const std::string& name, auto call) {
@@ -94,8 +99,11 @@ TEST_CASE("nothing outside an operand is touched by the definition of an operati
 }
 
 TEST_CASE("ranges of several threads end where they should") {
-  rwkv7::bulk_executor exec(7, [](rwkv7::index_t n, auto& task) {
+  int splits = 0;
+  rwkv7::bulk_executor exec(7, [&](rwkv7::index_t n, auto& task) {
+    ++splits;
     while (n-- > 0) task(n);
   });
-  run_everything(exec);
+  run_everything(exec, splittable);
+  CHECK(splits > 100);
 }

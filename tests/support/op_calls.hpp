@@ -65,7 +65,7 @@ inline constexpr index_t packed_tokens = 37, pool_slots = 6;
 /// visit(name, call) for the recurrences; call(exec) runs one.
 template <class Allocate, class Visit>
 void for_each_recurrence(const op_sizes& s, Allocate allocate, Visit visit) {
-  using rwkv7::decay, rwkv7::read;
+  using rwkv7::decay, rwkv7::read_policy;
   operand_source<Allocate> o(std::move(allocate));
   const auto [B, T, H, H_kv, N, C, rank] = s;
   {
@@ -96,9 +96,9 @@ void for_each_recurrence(const op_sizes& s, Allocate allocate, Visit visit) {
   const auto r = o.in({B, T, H, N}), w = o.in({B, T, H, N}), k = o.in({B, T, H_kv, N}), v = o.in({B, T, H, N});
   const auto u = o.in({H, N});
   const auto y = o.out({B, T, H, N}), S = o.out({B, H, N, N});
-  const rwkv7::wkv_inputs<float, read::after> after{.r = r, .w = decay<float>::log(w), .k = k, .v = v};
-  const rwkv7::wkv_inputs<float, read::before> before{.r = r, .w = decay<float>::factor(w), .k = k, .v = v};
-  const rwkv7::wkv_inputs<float, read::before_bonus> bonus{.r = r, .w = decay<float>::log(w), .k = k, .v = v, .u = u};
+  const rwkv7::wkv_inputs<float, read_policy::after> after{.r = r, .w = decay<float>::log(w), .k = k, .v = v};
+  const rwkv7::wkv_inputs<float, read_policy::before> before{.r = r, .w = decay<float>::factor(w), .k = k, .v = v};
+  const rwkv7::wkv_inputs<float, read_policy::before_bonus> bonus{.r = r, .w = decay<float>::log(w), .k = k, .v = v, .u = u};
   const rwkv7::sequences seq = rwkv7::dense{B, T};
   visit("wkv, after", [=](auto& exec) { rwkv7::wkv(exec, seq, after, y, {.final = S}); });
   visit("wkv, before", [=](auto& exec) { rwkv7::wkv(exec, seq, before, y, {}); });

@@ -56,9 +56,9 @@ inline outcome run_example(const std::string& name, const std::vector<std::strin
     return result + "'";
   };
   const temporary_folder folder;
-  std::string command = before + " " + quoted(std::string(RWKV7_EXAMPLES_DIR) + "/" + name);
-  for (const auto& argument : arguments) command += " " + quoted(argument);
-  command += " 2>" + quoted(folder.file("err"));
+  std::string command = before + ' ' + quoted(std::string(RWKV7_EXAMPLES_DIR) + '/' + name);
+  for (const auto& argument : arguments) (command += ' ') += quoted(argument);
+  (command += " 2>") += quoted(folder.file("err"));
   std::FILE* const pipe = popen(command.c_str(), "r");
   if (!pipe) throw std::runtime_error("cannot run " + command);
   outcome result{};

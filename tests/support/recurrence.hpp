@@ -12,7 +12,7 @@
 
 namespace rwkv7_test {
 
-using read_policy = rwkv7::read;  // `read` alone is POSIX's as well
+using rwkv7::read_policy;
 
 /// The operands of a recurrence, row-major, in float.
 struct recurrence {

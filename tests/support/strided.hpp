@@ -106,8 +106,6 @@ class tensor {
     copy.generate([](index_t) { return poison<T>(); });
     return poisoned(copy.buffer_);
   }
-  /// Everything in the buffer, to compare before and after.
-  const std::vector<T>& bytes() const noexcept { return buffer_; }
 
  private:
   static constexpr index_t margin = 32;

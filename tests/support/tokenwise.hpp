@@ -92,7 +92,7 @@ inline std::vector<problem> problems() {
   all.push_back({.B = 0});
   return all;
 }
-/// Likewise with heads, whose keys and values may be shared.
+/// Likewise with heads, of which several may read the same keys and values.
 inline std::vector<problem> problems_with_heads() {
   auto all = problems();
   for (const index_t H_kv : {1, 2, 4}) all.push_back({.H = 4, .H_kv = H_kv, .N = 20, .how = layout::padded});

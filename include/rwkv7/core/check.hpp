@@ -97,18 +97,23 @@ class checker {
   template <class Tensor>
   checker& shape(const char* name, const Tensor& v, std::initializer_list<axis> axes) noexcept {
     if (problem_) return *this;
+    index_t size = 1, extents = 0;
     int a = 0;
-    index_t size = 1;
     for (const auto& [letter, want] : axes) {
-      if (v.extent(a) != want) {
-        problem_.complain(!v ? "rwkv7::%s: %s: not given" : "rwkv7::%s: %s axis %s: got %lld, want %lld", operation_,
-                          name, letter, static_cast<long long>(v.extent(a)), static_cast<long long>(want));
-        return *this;
-      }
       size *= want;
+      extents += v.extent(a++);
+    }
+    if (!v && (size > 0 || extents == 0)) {
+      problem_.complain("rwkv7::%s: %s: not given", operation_, name);
+      return *this;
+    }
+    a = 0;
+    for (const auto& [letter, want] : axes) {
+      if (v.extent(a) != want)
+        problem_.complain("rwkv7::%s: %s axis %s: got %lld, want %lld", operation_, name, letter,
+                          static_cast<long long>(v.extent(a)), static_cast<long long>(want));
       ++a;
     }
-    if (!v && size > 0) problem_.complain("rwkv7::%s: %s: not given", operation_, name);
     return *this;
   }
   /// Neighbours along the last axis are neighbours in memory.
@@ -130,6 +135,10 @@ class checker {
   checker& disjoint(const char* output, const view<T, R1>& out, const char* input, const view<U, R2>& in) noexcept {
     if (!problem_ && overlap(out, in)) problem_.complain("rwkv7::%s: %s overlaps %s", operation_, output, input);
     return *this;
+  }
+  template <class T, int R1, int R2>
+  checker& disjoint(const char* output, const view<T, R1>& out, const char* parameter, const weights<R2>& w) noexcept {
+    return w ? w.visit([&](const auto& in) -> checker& { return disjoint(output, out, parameter, in); }) : *this;
   }
   /// In place is fine, partial overlap is not.
   template <class T, class U, int Rank>

@@ -19,14 +19,14 @@ struct wkv7_inputs {
 };
 
 /// Which state the output reads in the recurrence without removal.
-enum class read : unsigned char {
+enum class read_policy : unsigned char {
   after,         // y = S_t r                                  GLA, RetNet
   before,        // y = S_{t-1} r
   before_bonus,  // y = S_{t-1} r + v (Σ u k r)                RWKV-5, RWKV-6
 };
 
 /// Operands of the recurrence without a and b, with its read policy.
-template <class T, read Policy>
+template <class T, read_policy Policy>
 struct wkv_inputs {
   view<const T, 4> r = detail::missing<T, "r">();  // [B, T, H, N]
   decay<T> w = detail::missing<T, "w">();          // [B, T, H, N] and the form it is in
@@ -35,7 +35,7 @@ struct wkv_inputs {
 };
 
 template <class T>
-struct wkv_inputs<T, read::before_bonus> {
+struct wkv_inputs<T, read_policy::before_bonus> {
   view<const T, 4> r = detail::missing<T, "r">();  // [B, T, H, N]
   decay<T> w = detail::missing<T, "w">();          // [B, T, H, N] and the form it is in
   view<const T, 4> k = detail::missing<T, "k">();  // [B, T, H_k, N]

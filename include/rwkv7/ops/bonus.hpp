@@ -25,6 +25,7 @@ diagnosis validate_bonus(const bonus_inputs<T>& in, const std::type_identity_t<v
       .disjoint("y", y, "r", in.r)
       .disjoint("y", y, "k", in.k)
       .disjoint("y", y, "v", in.v)
+      .disjoint("y", y, "r_k", in.r_k)
       .result();
 }
 

@@ -28,7 +28,8 @@ diagnosis validate_decay_factor(const decay_factor_inputs<T>& in, const std::typ
 ///   y   [B, T, H, N]  overwritten; may be the tensor of w
 ///
 /// wkv7 does this by itself while it runs; this operation is for callers who want to see or keep the factors.
-/// Errors: rwkv7::error before anything is written. Allocates nothing. Exactness: cpu within 2 ulp of the factor.
+/// Errors: rwkv7::error before anything is written. Allocates nothing.
+/// Exactness (cpu): within 2 ulp; loglog within 2 + 2 exp(x) ulp, since it is the exponential of a rounded one.
 template <executor Exec, class T>
 void decay_factor(Exec&& exec, const decay_factor_inputs<T>& in, std::type_identity_t<view<T, 4>> y) {
   if (const auto problem = validate_decay_factor(in, y)) return report(problem);

@@ -20,6 +20,8 @@ diagnosis validate_group_norm(const group_norm_inputs<T>& in, const std::type_id
       .operand("y", y, {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
       .writable("y", y)
       .same_or_disjoint("y", y, "x", in.x)
+      .disjoint("y", y, "weight", in.weight)
+      .disjoint("y", y, "bias", in.bias)
       .result();
 }
 

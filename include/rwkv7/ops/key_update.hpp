@@ -34,7 +34,13 @@ diagnosis validate_key_update(const key_update_inputs<T>& in, const key_update_o
       .same_or_disjoint("y.b", out.b, "eta", in.eta)
       .disjoint("y.a", out.a, "y.k", out.k)
       .disjoint("y.b", out.b, "y.k", out.k)
-      .disjoint("y.b", out.b, "y.a", out.a);
+      .disjoint("y.b", out.b, "y.a", out.a)
+      .disjoint("y.k", out.k, "k_k", in.k_k)
+      .disjoint("y.k", out.k, "k_a", in.k_a)
+      .disjoint("y.a", out.a, "k_k", in.k_k)
+      .disjoint("y.a", out.a, "k_a", in.k_a)
+      .disjoint("y.b", out.b, "k_k", in.k_k)
+      .disjoint("y.b", out.b, "k_a", in.k_a);
   return check.result();
 }
 

@@ -20,6 +20,8 @@ diagnosis validate_layer_norm(const layer_norm_inputs<T>& in, const std::type_id
       .operand("y", y, {{"B", B}, {"T", tokens}, {"C", C}})
       .writable("y", y)
       .same_or_disjoint("y", y, "x", in.x)
+      .disjoint("y", y, "weight", in.weight)
+      .disjoint("y", y, "bias", in.bias)
       .result();
 }
 

@@ -19,6 +19,7 @@ diagnosis validate_linear(const linear_inputs<T>& in, const std::type_identity_t
       .operand("y", y, {{"B", B}, {"T", tokens}, {"out", in.weight.extent(0)}})
       .writable("y", y)
       .disjoint("y", y, "x", in.x)
+      .disjoint("y", y, "weight", in.weight)
       .result();
 }
 

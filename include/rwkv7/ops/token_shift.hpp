@@ -23,6 +23,7 @@ diagnosis validate_token_shift(const sequences& seq, const token_shift_inputs<T,
         .operand("y", out.y[i], {{"B", B}, {"T", tokens}, {"C", C}})
         .writable("y", out.y[i])
         .disjoint("y", out.y[i], "x", in.x)
+        .disjoint("y", out.y[i], "mix", in.mix[i])
         .disjoint("y", out.y[i], "state.initial", state.initial)
         .disjoint("y", out.y[i], "state.final", state.final);
     for (std::size_t j = 0; j < i; ++j) check.disjoint("y", out.y[i], "another y", out.y[j]);

@@ -75,7 +75,7 @@ diagnosis validate_wkv7(const sequences& seq, const wkv7_inputs<T>& in, const st
 ///
 /// Any T (0 carries the state over; 1 is the decode step), any N up to RWKV7_MAX_HEAD_SIZE; fastest at 64 and 128.
 /// Errors: rwkv7::error before anything is written. Cost: about 9 N² flops per head and token.
-/// Allocates nothing; stack of N² + 32 N elements per thread.
+/// Allocates nothing; stack of N² + 32 N elements per thread, N rounded up to 64, 128 or RWKV7_MAX_HEAD_SIZE.
 /// Exactness: relative L2 against double ≤ 5e-7 per 1 k tokens. Bitwise the same from run to run, for any number of
 /// threads, whatever the other sequences hold (D1–D3), and for any split of T at multiples of 32 (D4).
 template <executor Exec, class T>
@@ -86,12 +86,12 @@ void wkv7(Exec&& exec, const sequences& seq, const wkv7_inputs<T>& in, std::type
 }
 
 /// What is wrong with a call of wkv, or nothing.
-template <class T, read Policy>
+template <class T, read_policy Policy>
 diagnosis validate_wkv(const sequences& seq, const wkv_inputs<T, Policy>& in, const std::type_identity_t<view<T, 4>>& y,
                        const std::type_identity_t<state<T>>& state) noexcept {
   checker check("wkv");
   detail::check_recurrence(check, seq, in, y, state);
-  if constexpr (Policy == read::before_bonus)
+  if constexpr (Policy == read_policy::before_bonus)
     check.operand("u", in.u, {{"H", in.r.extent(2)}, {"N", in.r.extent(3)}}).disjoint("y", y, "u", in.u);
   return check.result();
 }
@@ -99,10 +99,11 @@ diagnosis validate_wkv(const sequences& seq, const wkv_inputs<T, Policy>& in, co
 /// The recurrence without removal (no a and b), with a choice of the state that is read: RWKV-5 and 6, GLA.
 ///
 ///   S_t = S_{t-1} diag(w_t) + v_t k_tᵀ
-///   y_t = S_t r_t | S_{t-1} r_t | S_{t-1} r_t + v_t (Σ_j u_j k_j r_j)          read::after | before | before_bonus
+///   y_t = S_t r_t | S_{t-1} r_t | S_{t-1} r_t + v_t (Σ_j u_j k_j r_j)          read_policy::after | before |
+///   before_bonus
 ///
 /// Operands, state, errors, cost and exactness as wkv7; u [H, N] belongs to before_bonus alone.
-template <executor Exec, class T, read Policy>
+template <executor Exec, class T, read_policy Policy>
 void wkv(Exec&& exec, const sequences& seq, const wkv_inputs<T, Policy>& in, std::type_identity_t<view<T, 4>> y,
          const std::type_identity_t<state<T>>& state = {}) {
   if (const auto problem = validate_wkv(seq, in, y, state)) return report(problem);

@@ -23,25 +23,32 @@ RWKV7_INLINE void activate_rows(activation act, const view<float, 3>& y, index_t
   }
 }
 
-/// The factor that multiplies the state, for n channels. The form is looked at once per call, outside the loop.
-template <class Arch>
-RWKV7_INLINE void decay_factors(decay_form form, decay_offset offset, const float* x, index_t n, float* y) noexcept {
+/// What the decay does to the state, for n channels: as the factor w, or as the change w - 1.
+enum class decay_as : unsigned char { factor, change };
+
+/// The form of the decay is looked at once per call, outside the loop.
+template <class Arch, decay_as As>
+RWKV7_INLINE void decays(decay_form form, decay_offset offset, const float* x, index_t n, float* y) noexcept {
   using V = vec<Arch>;
+  const auto exponential = [](const V& e) RWKV7_INLINE_LAMBDA {
+    return As == decay_as::factor ? cpu::exp<Arch>(e) : cpu::expm1<Arch>(e);
+  };
   switch (form) {
     case decay_form::factor:
-      for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, at.load(x)); });
+      for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA {
+        at.store(y, As == decay_as::factor ? at.load(x) : at.load(x) - V(1.0f));
+      });
       break;
     case decay_form::log:
-      for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, cpu::exp<Arch>(at.load(x))); });
+      for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, exponential(at.load(x))); });
       break;
     case decay_form::loglog:
-      for_lanes<Arch>(n,
-                      [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, cpu::exp<Arch>(-cpu::exp<Arch>(at.load(x)))); });
+      for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, exponential(-cpu::exp<Arch>(at.load(x)))); });
       break;
     case decay_form::logit: {
       const V scale(static_cast<float>(-decay_scale(offset)));
       for_lanes<Arch>(
-          n, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, cpu::exp<Arch>(scale * cpu::sigmoid<Arch>(at.load(x)))); });
+          n, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, exponential(scale * cpu::sigmoid<Arch>(at.load(x)))); });
       break;
     }
   }

@@ -13,7 +13,7 @@ void decay_factor_kernel(tag<Arch>, Exec& exec, const decay_factor_inputs<float>
   const index_t H = w.extent(2), N = w.extent(3);
   for_rows(exec, w.extent(0), w.extent(1), row_grain(8 * H * N), [&](index_t b, index_t t) noexcept {
     for (index_t h = 0; h < H; ++h)
-      decay_factors<Arch>(in.w.form(), in.w.offset(), w.at(b, t, h, 0), N, y.at(b, t, h, 0));
+      decays<Arch, decay_as::factor>(in.w.form(), in.w.offset(), w.at(b, t, h, 0), N, y.at(b, t, h, 0));
   });
 }
 

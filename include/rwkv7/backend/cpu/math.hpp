@@ -1,43 +1,64 @@
 // SPDX-License-Identifier: MIT
-/// exp, tanh and sigmoid on registers of float.
+/// exp, expm1, tanh and sigmoid on registers of float.
 ///
-/// Error against double, over all floats (tests/backend/math.cpp): exp 1 ulp, tanh 2 ulp, sigmoid 2 ulp, where an ulp
-/// of a subnormal result is 2^-149. NaN in, NaN out; exp(-inf) = 0, exp(inf) = inf, tanh(±inf) = ±1, sigmoid(∓inf) =
-/// 0, 1. Not the library's own exp of xsimd 8.1: it is infinite from 88.7 on, 0 below -87.4, and carries no
-/// architecture in its symbols. Polynomials: minimax fits of our own, relative error 3e-9 (exp) and 1e-9 (tanh) before
-/// rounding.
+/// Error against double, over all 2^32 floats (tests/backend/math.cpp): exp 1.02 ulp, tanh 1.47 ulp, sigmoid 2.41 ulp,
+/// where an ulp of a subnormal result is 2^-149. NaN in, NaN out; exp(-inf) = 0, exp(inf) = inf, tanh(±inf) = ±1,
+/// sigmoid(∓inf) = 0, 1. Not the library's own exp of xsimd 8.1: it is infinite from 88.7 on, 0 below -87.4, and
+/// carries no architecture in its symbols. Polynomials: minimax fits of our own, relative error 3e-9 (exp) and 1e-9
+/// (tanh) before rounding.
 #pragma once
 
 #include "rwkv7/backend/cpu/simd.hpp"
 
 namespace rwkv7::backend::cpu {
 
+/// exp(x) = 2^n (1 + q), with n in the low bits of `shifted` and |q| < 0.42.
+template <class Arch>
+struct exp_parts {
+  vec<Arch> shifted, n, q;
+
+  RWKV7_INLINE explicit exp_parts(const vec<Arch>& x) noexcept {
+    using V = vec<Arch>;
+    // Past these ends the result is 0 or infinite; inside them n fits the two-step scaling below.
+    const V clamped = xsimd::min(xsimd::max(x, V(-104.0f)), V(89.0f));
+    // x = n ln 2 + r. Adding 1.5·2^23 rounds to the nearest integer and leaves it in the low bits.
+    const V magic(12582912.0f);
+    shifted = cpu::fma<Arch>(clamped, V(1.44269504f), magic);
+    n = shifted - magic;
+    // ln 2 in two parts; n times the first is exact also without fused multiply-add.
+    V r = cpu::fma<Arch>(n, V(-0.693359375f), clamped);
+    r = cpu::fma<Arch>(n, V(2.12194440e-4f), r);
+    V p(1.381461275741458e-3f);
+    p = cpu::fma<Arch>(p, r, V(8.368710055947304e-3f));
+    p = cpu::fma<Arch>(p, r, V(4.166838899254799e-2f));
+    p = cpu::fma<Arch>(p, r, V(0.1666652113199234f));
+    p = cpu::fma<Arch>(p, r, V(0.4999999403953552f));
+    q = cpu::fma<Arch>(r * r, p, r);
+  }
+  RWKV7_INLINE vec<Arch> exp() const noexcept {
+    using V = vec<Arch>;
+    using I = ivec<Arch>;
+    // 2^n in two factors, so that subnormal results round once and the largest do not overflow early.
+    const I n_int = as_int<Arch>(shifted) - I(0x4b400000);
+    const I half = n_int >> 1;
+    const V scale_1 = as_float<Arch>((half + I(127)) << 23);
+    const V scale_2 = as_float<Arch>((n_int - half + I(127)) << 23);
+    return (q + V(1.0f)) * scale_1 * scale_2;
+  }
+};
+
 template <class Arch>
 RWKV7_INLINE vec<Arch> exp(const vec<Arch>& x) noexcept {
-  using V = vec<Arch>;
-  // Past these ends the result is 0 or infinite; inside them n fits the two-step scaling below.
-  const V clamped = xsimd::min(xsimd::max(x, V(-104.0f)), V(89.0f));
-  // x = n ln 2 + r. Adding 1.5·2^23 rounds to the nearest integer and leaves it in the low bits.
-  const V magic(12582912.0f);
-  const V shifted = cpu::fma<Arch>(clamped, V(1.44269504f), magic);
-  const V n = shifted - magic;
-  // ln 2 in two parts; n times the first is exact also without fused multiply-add.
-  V r = cpu::fma<Arch>(n, V(-0.693359375f), clamped);
-  r = cpu::fma<Arch>(n, V(2.12194440e-4f), r);
-  V p(1.381461275741458e-3f);
-  p = cpu::fma<Arch>(p, r, V(8.368710055947304e-3f));
-  p = cpu::fma<Arch>(p, r, V(4.166838899254799e-2f));
-  p = cpu::fma<Arch>(p, r, V(0.1666652113199234f));
-  p = cpu::fma<Arch>(p, r, V(0.4999999403953552f));
-  const V y = cpu::fma<Arch>(r * r, p, r) + V(1.0f);
-  // 2^n in two factors, so that subnormal results round once and the largest do not overflow early.
-  using I = ivec<Arch>;
-  const I n_int = as_int<Arch>(shifted) - I(0x4b400000);
-  const I half = n_int >> 1;
-  const V scale_1 = as_float<Arch>((half + I(127)) << 23);
-  const V scale_2 = as_float<Arch>((n_int - half + I(127)) << 23);
   // Not x != x: in xsimd 8.1 that is false for NaN on AVX.
-  return xsimd::select(x == x, y * scale_1 * scale_2, x);
+  return xsimd::select(x == x, exp_parts<Arch>(x).exp(), x);
+}
+
+/// exp(x) - 1 without the cancellation near 0.
+template <class Arch>
+RWKV7_INLINE vec<Arch> expm1(const vec<Arch>& x) noexcept {
+  using V = vec<Arch>;
+  const exp_parts<Arch> parts(x);
+  return xsimd::select(x == x, xsimd::select(parts.n == V(0.0f), parts.q, parts.exp() - V(1.0f)), x);
 }
 
 /// 1 / (1 + exp(-x)), accurate relative to the result down to where it underflows.

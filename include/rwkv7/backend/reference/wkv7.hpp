@@ -37,7 +37,7 @@ void wkv7_kernel(tag, Exec&, const sequences& seq, const wkv7_inputs<T>& in, con
     }
 }
 
-template <class Exec, class T, read Policy>
+template <class Exec, class T, read_policy Policy>
 void wkv_kernel(tag, Exec&, const sequences& seq, const wkv_inputs<T, Policy>& in, const view<T, 4>& y,
                 const state<T>& s) {
   const index_t H = y.extent(2), N = y.extent(3);
@@ -53,9 +53,9 @@ void wkv_kernel(tag, Exec&, const sequences& seq, const wkv_inputs<T, Policy>& i
         for (index_t j = 0; j < N; ++j) {
           const double r = double(in.r(n, t, h, j)), k = double(in.k(n, t, h_k, j)), before = S[j];
           S[j] = before * decay_factor(in.w.form(), in.w.offset(), double(in.w.values()(n, t, h, j))) + v * k;
-          if constexpr (Policy == read::after) sum += S[j] * r;
-          if constexpr (Policy == read::before) sum += before * r;
-          if constexpr (Policy == read::before_bonus) sum += before * r + v * double(in.u(h, j)) * k * r;
+          if constexpr (Policy == read_policy::after) sum += S[j] * r;
+          if constexpr (Policy == read_policy::before) sum += before * r;
+          if constexpr (Policy == read_policy::before_bonus) sum += before * r + v * double(in.u(h, j)) * k * r;
         }
         y(n, t, h, i) = T(sum);
       }
