@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// exp, tanh and sigmoid against double, in units of the last place of the float result.
+// exp, expm1, tanh and sigmoid against double, in units of the last place of the float result.
 #include "rwkv7/backend/cpu/math.hpp"
 
 #include <doctest/doctest.h>
@@ -28,6 +28,15 @@ struct exp_function {
     return cpu::exp<Arch>(x);
   }
   static double exact(double x) { return std::exp(x); }
+};
+struct expm1_function {
+  static constexpr const char* name = "expm1";
+  static constexpr double bound = 3.41;
+  template <class Arch>
+  static cpu::vec<Arch> on_registers(const cpu::vec<Arch>& x) {
+    return cpu::expm1<Arch>(x);
+  }
+  static double exact(double x) { return std::expm1(x); }
 };
 struct tanh_function {
   static constexpr const char* name = "tanh";
@@ -134,12 +143,13 @@ void for_floats(float from, float to, std::uint32_t step, F& f) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("the error stays within the bound that the header states", Function, exp_function, tanh_function,
-                   sigmoid_function) {
+TEST_CASE_TEMPLATE("the error stays within the bound that the header states", Function, exp_function, expm1_function,
+                   tanh_function, sigmoid_function) {
   measurement<Function> errors;
   for_floats(0.0f, infinity, 2003, errors);  // all magnitudes
   for_floats(0.01f, 110.0f, 257, errors);    // where the functions live
   for_floats(0.54f, 0.56f, 7, errors);       // tanh changes its formula
+  for_floats(0.34f, 0.35f, 7, errors);       // expm1 does
   for_floats(87.0f, 89.0f, 7, errors);       // exp(-x) becomes subnormal, exp(x) overflows
   for_floats(103.0f, 105.0f, 7, errors);     // exp(-x) becomes 0
   for (int n = 1; n < 150; ++n) {            // exp changes its power of two
@@ -151,7 +161,7 @@ TEST_CASE_TEMPLATE("the error stays within the bound that the header states", Fu
 }
 
 // Minutes; run it by hand after a change of math.hpp: --no-skip --test-case='*all floats*'
-TEST_CASE_TEMPLATE("the error over all floats" * doctest::skip(), Function, exp_function, tanh_function,
+TEST_CASE_TEMPLATE("the error over all floats" * doctest::skip(), Function, exp_function, expm1_function, tanh_function,
                    sigmoid_function) {
   measurement<Function> errors;
   for_floats(0.0f, infinity, 1, errors);
@@ -163,6 +173,7 @@ TEST_CASE("NaN, infinities and zeros") {
     const float nan = std::numeric_limits<float>::quiet_NaN();
     for (const float x : {nan, -nan, std::numeric_limits<float>::signaling_NaN()}) {
       CHECK(std::isnan(value<exp_function, Arch>(x)));
+      CHECK(std::isnan(value<expm1_function, Arch>(x)));
       CHECK(std::isnan(value<tanh_function, Arch>(x)));
       CHECK(std::isnan(value<sigmoid_function, Arch>(x)));
     }
@@ -170,6 +181,10 @@ TEST_CASE("NaN, infinities and zeros") {
     CHECK(value<exp_function, Arch>(-infinity) == 0.0f);
     CHECK(value<exp_function, Arch>(0.0f) == 1.0f);
     CHECK(value<exp_function, Arch>(-0.0f) == 1.0f);
+    CHECK(value<expm1_function, Arch>(infinity) == infinity);
+    CHECK(value<expm1_function, Arch>(-infinity) == -1.0f);
+    CHECK(value<expm1_function, Arch>(0.0f) == 0.0f);
+    CHECK(value<expm1_function, Arch>(-0.0f) == 0.0f);
     CHECK(value<tanh_function, Arch>(infinity) == 1.0f);
     CHECK(value<tanh_function, Arch>(-infinity) == -1.0f);
     CHECK(value<tanh_function, Arch>(0.0f) == 0.0f);
@@ -205,6 +220,7 @@ TEST_CASE("tanh is odd to the last bit, sigmoid within [0, 1], tiny arguments pa
       CHECK(value<sigmoid_function, Arch>(x) <= 1.0f);
       CHECK(value<sigmoid_function, Arch>(-x) >= 0.0f);
       if (x < 1e-4f) CHECK(positive == x);
+      if (x < 1e-8f) CHECK(value<expm1_function, Arch>(x) == x);
     }
   });
 }

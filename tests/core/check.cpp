@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -72,6 +73,8 @@ TEST_CASE("an absent operand is called absent, unless nothing would be in it any
         "rwkv7::gate: x: not given");
   CHECK(said(checker("gate").shape("x", weights<1>{}, {{"C", 4}})) == "rwkv7::gate: x: not given");
   CHECK(said(checker("gate").shape("x", view<float, 2>(nullptr, {0, 4}), {{"B", 0}, {"C", 4}})).empty());
+  // A default view has no extent at all, so it was forgotten even where its own extents are what is wanted.
+  CHECK(said(checker("gate").shape("x", view<float, 2>{}, {{"B", 0}, {"C", 0}})) == "rwkv7::gate: x: not given");
 }
 
 TEST_CASE("a last axis that is not contiguous names its stride") {
@@ -92,11 +95,22 @@ TEST_CASE("an overlap names both tensors; in place is no partial overlap") {
   CHECK(said(checker("gate").same_or_disjoint("y", y, "x", x)) == "rwkv7::gate: y overlaps x");
 }
 
+TEST_CASE("an output must not lie on a parameter either, whatever the parameter is stored in") {
+  const view<float, 2> y(memory, {2, 4});
+  for (const auto type : {rwkv7::dtype::f32, rwkv7::dtype::f16, rwkv7::dtype::bf16}) {
+    CHECK(said(checker("linear").disjoint("y", y, "weight", weights<1>(memory + 7, type, {4}))) ==
+          "rwkv7::linear: y overlaps weight");
+    CHECK(said(checker("linear").disjoint("y", y, "weight", weights<1>(memory + 8, type, {4}))).empty());
+  }
+  CHECK(said(checker("low_rank").disjoint("y", y, "weight.bias", weights<1>{})).empty());
+}
+
 TEST_CASE("a repeated axis cannot be written") {
   const view<float, 2> repeated(memory, {3, 4}, {0, 1});
   CHECK(said(checker("wkv7").writable("state.final", repeated)) ==
         "rwkv7::wkv7: state.final axis 0: stride 0 cannot be written (a broadcast tensor is read only)");
   CHECK(said(checker("wkv7").writable("state.final", view<float, 2>(memory, {1, 4}, {0, 1}))).empty());
+  CHECK(said(checker("gate").writable("y", dense(3, 4, 0))).empty());  // its dense strides are 0
 }
 
 TEST_CASE("groups of heads are even") {

@@ -157,11 +157,11 @@ TEST_CASE("no initial state is a state of zeros, and a broadcast one starts ever
     state_pool<T> prompt(model, 1), copies(model, 3), result(model, 3);
     prefill(model, exec, some_tokens("prompt", 7, model.sizes().V), 7, prompt);
     for (index_t i = 0; i < 3; ++i) std::copy(prompt.values.begin(), prompt.values.end(), copies.all().at(i, 0));
-    const view<const T, 1> shared(prompt.values.data(), {model.state_size()});
+    const view<const T, 1> one_for_all(prompt.values.data(), {model.state_size()});
     const auto from_copies = forward(model, exec, seq, tokens, copies.in_place());
-    const auto from_shared =
-        forward(model, exec, seq, tokens, {.initial = rwkv7::broadcast(shared, 3), .final = result.all()});
-    CHECK(same_bits(from_shared.logits, from_copies.logits));
+    const auto from_broadcast =
+        forward(model, exec, seq, tokens, {.initial = rwkv7::broadcast(one_for_all, 3), .final = result.all()});
+    CHECK(same_bits(from_broadcast.logits, from_copies.logits));
     CHECK(same_bits(result.values, copies.values));
   });
 }

@@ -47,8 +47,9 @@ struct user {
       return (what_for == role::write ? written : scratch).emplace_back((bytes + 3) / 4).data();
     };
     const auto visit = [&](const std::string&, auto call) { calls.emplace_back(call); };
-    rwkv7_test::for_each_recurrence(sizes, allocate, visit);
-    rwkv7_test::for_each_elementwise_op<rwkv7::bf16>(sizes, allocate, visit);
+    rwkv7_test::for_each_wkv7(sizes, allocate, visit);
+    rwkv7_test::for_each_wkv(sizes, allocate, visit);
+    rwkv7_test::for_each_other_op<rwkv7::bf16>(sizes, allocate, visit);
     rwkv7_test::for_each_block<float>(sizes, allocate, visit);
   }
   void run(Exec& exec) {

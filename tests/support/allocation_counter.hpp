@@ -10,14 +10,7 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define RWKV7_TEST_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RWKV7_TEST_SANITIZER 1
-#endif
+#include "support/sanitizer.hpp"
 
 namespace rwkv7_test {
 
@@ -54,6 +47,11 @@ class allocation_counter {
 #include <sanitizer/allocator_interface.h>
 namespace rwkv7_test {
 inline constexpr bool counts_malloc = true, counts_new = false;
+#if defined(RWKV7_TEST_THREAD_SANITIZER)
+inline constexpr bool counts_aligned_alloc = false;  // its hook is not told of aligned_alloc and posix_memalign
+#else
+inline constexpr bool counts_aligned_alloc = true;
+#endif
 inline const int installed_hooks = __sanitizer_install_malloc_and_free_hooks(
     [](const volatile void*, std::size_t) { allocation_counter::count_malloc(); }, [](const volatile void*) {});
 }  // namespace rwkv7_test
@@ -63,9 +61,9 @@ inline const int installed_hooks = __sanitizer_install_malloc_and_free_hooks(
 namespace rwkv7_test {
 inline constexpr bool counts_new = true;
 #if defined(__GLIBC__)
-inline constexpr bool counts_malloc = true;
+inline constexpr bool counts_malloc = true, counts_aligned_alloc = true;
 #else
-inline constexpr bool counts_malloc = false;
+inline constexpr bool counts_malloc = false, counts_aligned_alloc = false;
 #endif
 }  // namespace rwkv7_test
 

@@ -62,10 +62,10 @@ inline constexpr std::int32_t packed_offsets[] = {0, 0, 17, 18, 20, 37};
 inline constexpr std::int64_t packed_slots[] = {3, 0, 5, 1, 4};
 inline constexpr index_t packed_tokens = 37, pool_slots = 6;
 
-/// visit(name, call) for the recurrences; call(exec) runs one.
+/// visit(name, call) for wkv7; call(exec) runs it.
 template <class Allocate, class Visit>
-void for_each_recurrence(const op_sizes& s, Allocate allocate, Visit visit) {
-  using rwkv7::decay, rwkv7::read_policy;
+void for_each_wkv7(const op_sizes& s, Allocate allocate, Visit visit) {
+  using rwkv7::decay;
   operand_source<Allocate> o(std::move(allocate));
   const auto [B, T, H, H_kv, N, C, rank] = s;
   {
@@ -93,12 +93,21 @@ void for_each_recurrence(const op_sizes& s, Allocate allocate, Visit visit) {
       rwkv7::wkv7(exec, rwkv7::packed{packed_offsets, packed_slots}, in, y, {initial, from_key_value(final)});
     });
   }
+}
+
+/// visit(name, call) for wkv with each of its policies.
+template <class Allocate, class Visit>
+void for_each_wkv(const op_sizes& s, Allocate allocate, Visit visit) {
+  using rwkv7::decay, rwkv7::read_policy;
+  operand_source<Allocate> o(std::move(allocate));
+  const auto [B, T, H, H_kv, N, C, rank] = s;
   const auto r = o.in({B, T, H, N}), w = o.in({B, T, H, N}), k = o.in({B, T, H_kv, N}), v = o.in({B, T, H, N});
   const auto u = o.in({H, N});
   const auto y = o.out({B, T, H, N}), S = o.out({B, H, N, N});
   const rwkv7::wkv_inputs<float, read_policy::after> after{.r = r, .w = decay<float>::log(w), .k = k, .v = v};
   const rwkv7::wkv_inputs<float, read_policy::before> before{.r = r, .w = decay<float>::factor(w), .k = k, .v = v};
-  const rwkv7::wkv_inputs<float, read_policy::before_bonus> bonus{.r = r, .w = decay<float>::log(w), .k = k, .v = v, .u = u};
+  const rwkv7::wkv_inputs<float, read_policy::before_bonus> bonus{
+      .r = r, .w = decay<float>::log(w), .k = k, .v = v, .u = u};
   const rwkv7::sequences seq = rwkv7::dense{B, T};
   visit("wkv, after", [=](auto& exec) { rwkv7::wkv(exec, seq, after, y, {.final = S}); });
   visit("wkv, before", [=](auto& exec) { rwkv7::wkv(exec, seq, before, y, {}); });
@@ -107,7 +116,7 @@ void for_each_recurrence(const op_sizes& s, Allocate allocate, Visit visit) {
 
 /// visit(name, call) for all other operations, with parameters of type W.
 template <class W, class Allocate, class Visit>
-void for_each_elementwise_op(const op_sizes& s, Allocate allocate, Visit visit) {
+void for_each_other_op(const op_sizes& s, Allocate allocate, Visit visit) {
   operand_source<Allocate> o(std::move(allocate));
   const auto [B, T, H, H_kv, N, C, rank] = s;
   const index_t D = H * N;

@@ -63,7 +63,13 @@ diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& 
         .writable("state.final", state.final)
         .same_or_disjoint("state.final", state.final, "state.initial", state.initial)
         .disjoint("state.final", state.final, "x", in.x);
-  return check.scratch(memory.remaining(), channel_mix_workspace_size<T>(p, B, tokens)).result();
+  const auto scratch = memory.rest();
+  return check.scratch(memory.remaining(), channel_mix_workspace_size<T>(p, B, tokens))
+      .disjoint("workspace", scratch, "x", in.x)
+      .disjoint("workspace", scratch, "y", y)
+      .disjoint("workspace", scratch, "state.initial", state.initial)
+      .disjoint("workspace", scratch, "state.final", state.final)
+      .result();
 }
 
 /// One channel-mix block over every sequence.
@@ -75,7 +81,8 @@ diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& 
 ///   state   [slots, C]  .initial read, .final overwritten; may be one view
 ///   memory  channel_mix_workspace_size<T>(p, B, T) bytes, overwritten
 ///
-/// Errors: rwkv7::error before anything is written. Cost: 4 C F flops per token. Allocates nothing.
+/// Errors: rwkv7::error before anything is written. That outputs, state and scratch share no memory with the parameters
+/// is not checked. Cost: 4 C F flops per token. Allocates nothing.
 /// Exactness: as its operations.
 template <executor Exec, class T>
 void channel_mix(Exec&& exec, const sequences& seq, const channel_mix_weights& p, const channel_mix_inputs<T>& in,

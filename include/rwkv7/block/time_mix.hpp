@@ -132,12 +132,14 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
   const index_t B = seq.batch(), tokens = seq.tokens(), D = d.D(), D_kv = d.D_kv();
   checker check("time_mix");
   const auto vector = [&](const char* name, const weights<1>& w, index_t width) {
-    check.operand(name, w, {{"C", width}});
+    check.operand(name, w, {{"channels", width}});
   };
-  const auto low_rank = [&](const char* name, const low_rank_weights& w, index_t width) {
+  const auto low_rank = [&](const char* matrix_1, const char* matrix_2, const char* bias, const low_rank_weights& w,
+                            index_t width) {
     const index_t rank = w.in.extent(1);
-    check.operand(name, w.in, {{"C", d.C}, {"rank", rank}}).operand(name, w.out, {{"rank", rank}, {"D", width}});
-    if (w.bias) check.operand(name, w.bias, {{"D", width}});
+    check.operand(matrix_1, w.in, {{"C", d.C}, {"rank", rank}})
+        .operand(matrix_2, w.out, {{"rank", rank}, {"D", width}});
+    if (bias) check.operand(bias, w.bias, {{"D", width}});
   };
   check.grouped("k v", d.H, d.H_kv).head_size(d.N);
   if constexpr (V.token_shift) {
@@ -149,9 +151,9 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
       .operand("key", p.key, {{"D_kv", D_kv}, {"C", d.C}})
       .operand("value", p.value, {{"D_kv", D_kv}, {"C", d.C}})
       .operand("output", p.output, {{"C", d.C}, {"D", D}});
-  low_rank("w1, w2, w0", p.w, D);
-  low_rank("a1, a2, a0", p.a, D);
-  if constexpr (V.gate) low_rank("g1, g2", p.g, D);
+  low_rank("w1", "w2", "w0", p.w, D);
+  low_rank("a1", "a2", "a0", p.a, D);
+  if constexpr (V.gate) low_rank("g1", "g2", nullptr, p.g, D);
   vector("k_k", p.k_k, D_kv), vector("k_a", p.k_a, D);
   if constexpr (V.bonus) check.operand("r_k", p.r_k, {{"H", d.H}, {"N", d.N}});
   if constexpr (V.norm == readout_norm::group_norm) {
@@ -166,7 +168,7 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
     check.operand("v_first", first.v, {{"B", B}, {"T", tokens}, {"D_kv", D_kv}})
         .disjoint("y", y, "v_first", first.v)
         .disjoint("v_first", first.v, "x", in.x);
-    if (!first.produce) low_rank("v1, v2, v0", p.v, D_kv);
+    if (!first.produce) low_rank("v1", "v2", "v0", p.v, D_kv);
     if (first.produce) check.writable("v_first", first.v);
   }
   const auto carried = [&](const char* name, const auto& c, std::initializer_list<axis> axes) {
@@ -185,7 +187,19 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
     check.unit_stride("state.shift", "C", state.shift.initial).unit_stride("state.shift", "C", state.shift.final);
   }
   carried("state.S", state.S, {{"slots", slots(state.S)}, {"H", d.H}, {"N", d.N}, {"N", d.N}});
-  return check.scratch(memory.remaining(), time_mix_workspace_size<V, T>(d, p, B, tokens)).result();
+  const auto scratch = memory.rest();
+  return check.scratch(memory.remaining(), time_mix_workspace_size<V, T>(d, p, B, tokens))
+      .disjoint("state.S", state.S.final, "state.shift", state.shift.final)
+      .disjoint("state.S", state.S.final, "v_first", first.v)
+      .disjoint("state.shift", state.shift.final, "v_first", first.v)
+      .disjoint("workspace", scratch, "x", in.x)
+      .disjoint("workspace", scratch, "y", y)
+      .disjoint("workspace", scratch, "v_first", first.v)
+      .disjoint("workspace", scratch, "state.S", state.S.initial)
+      .disjoint("workspace", scratch, "state.S", state.S.final)
+      .disjoint("workspace", scratch, "state.shift", state.shift.initial)
+      .disjoint("workspace", scratch, "state.shift", state.shift.final)
+      .result();
 }
 
 /// One time-mix block over every sequence.
@@ -197,7 +211,8 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
 ///   state   .shift [slots, C] and .S [slots, H, N, N], .initial read, .final overwritten; may be one view each
 ///   memory  time_mix_workspace_size<V, T>(d, p, B, T) bytes, overwritten
 ///
-/// Errors: rwkv7::error before anything is written. Allocates nothing.
+/// Errors: rwkv7::error before anything is written. That outputs, state and scratch share no memory with the parameters
+/// is not checked. Allocates nothing.
 /// Exactness: as its operations; with the cpu executors bitwise the same for any split of T at multiples of 32.
 template <variant V = x070, executor Exec, class T>
 void time_mix(Exec&& exec, const sequences& seq, const dims& d, const time_mix_weights& p, const time_mix_inputs<T>& in,

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "rwkv7 relies on IEEE infinities, NaN and rounding: compile this file without -ffast-math"
 #endif
 

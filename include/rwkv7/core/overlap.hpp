@@ -18,7 +18,7 @@ struct step_sum {
     std::int64_t size;   // > 0, bytes
     std::int64_t reach;  // how often at most
   };
-  step steps[16];
+  step steps[16] = {};
   int count = 0;
   int budget = 4096;
 

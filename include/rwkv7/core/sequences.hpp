@@ -15,7 +15,7 @@ struct dense {
   index_t T;
 };
 
-/// A borrowed list of 32-bit or 64-bit integers.
+/// A borrowed list of 32-bit or 64-bit integers, which must outlive the calls it is used in.
 class index_list {
  public:
   constexpr index_list() noexcept = default;

@@ -42,6 +42,11 @@ class workspace {
   constexpr std::size_t required() const noexcept { return used_ == 0 ? 0 : used_ + (memory_.data() ? 0 : alignment); }
   /// Bytes not handed out yet.
   constexpr std::size_t remaining() const noexcept { return used_ < memory_.size() ? memory_.size() - used_ : 0; }
+  /// What is not handed out yet.
+  constexpr view<std::byte, 1> rest() const noexcept {
+    return {memory_.data() ? memory_.data() + (memory_.size() - remaining()) : nullptr,
+            {static_cast<index_t>(remaining())}};
+  }
   /// Whether everything taken so far lies inside the memory.
   constexpr bool fits() const noexcept { return used_ <= memory_.size(); }
 

@@ -10,7 +10,8 @@
 namespace rwkv7 {
 
 /// `run(n, task)` must call task(i) once for every i in [0, n) and return when all calls have returned. `task` is a
-/// reference to a callable that lives until then: pass on the reference, not a copy.
+/// reference to a callable that lives until then: pass on the reference, not a copy. Calls too small to be worth a
+/// thread do not come here: kernels run them on the calling thread.
 ///
 ///   bulk_executor exec(4, [&](index_t n, auto& task) { my_pool.parallel_for(0, n, std::ref(task)); });
 template <class Run, class Arch = native_arch>

@@ -10,6 +10,9 @@
 /// A fresh state is all zeros.
 #pragma once
 
+#include <algorithm>
+#include <array>
+
 #include "rwkv7/model/model_weights.hpp"
 
 namespace rwkv7 {

@@ -2,6 +2,7 @@
 /// What a whole language model is made of: its sizes, its parameters, and their names in RWKV-LM.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 

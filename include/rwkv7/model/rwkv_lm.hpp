@@ -2,6 +2,7 @@
 /// From the tensors of an RWKV-LM checkpoint to the sizes and parameters of a model. Nothing is copied.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <set>
 

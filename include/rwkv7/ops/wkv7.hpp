@@ -99,8 +99,9 @@ diagnosis validate_wkv(const sequences& seq, const wkv_inputs<T, Policy>& in, co
 /// The recurrence without removal (no a and b), with a choice of the state that is read: RWKV-5 and 6, GLA.
 ///
 ///   S_t = S_{t-1} diag(w_t) + v_t k_tᵀ
-///   y_t = S_t r_t | S_{t-1} r_t | S_{t-1} r_t + v_t (Σ_j u_j k_j r_j)          read_policy::after | before |
-///   before_bonus
+///   y_t = S_t r_t                                     read_policy::after
+///         S_{t-1} r_t                                 read_policy::before
+///         S_{t-1} r_t + v_t (Σ_j u_j k_j r_j)         read_policy::before_bonus
 ///
 /// Operands, state, errors, cost and exactness as wkv7; u [H, N] belongs to before_bonus alone.
 template <executor Exec, class T, read_policy Policy>
