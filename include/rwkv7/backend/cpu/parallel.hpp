@@ -7,8 +7,8 @@
 
 namespace rwkv7::backend::cpu {
 
-/// f(begin, end) over disjoint ranges that cover [0, n); none shorter than `grain` items unless it is the only one.
-/// `step`: ranges begin at multiples of it.
+/// f(begin, end) over disjoint ranges that cover [0, n), of about `grain` items or more; they begin at multiples of
+/// `step`.
 template <cpu_executor Exec, class F>
 void for_ranges(Exec& exec, index_t n, index_t grain, index_t step, F&& f) {
   if (n <= 0) return;
