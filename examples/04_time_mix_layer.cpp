@@ -57,7 +57,7 @@ int main() {
   random_layer layer;
   const std::vector<float> x = layer.numbers(T * sizes.C, 0, 1);
   std::vector<float> first_v(x.size());
-  std::vector<std::byte> memory(time_mix_workspace_size<x070, float>(sizes, layer.p, 1, T));
+  std::vector<std::byte> memory(time_mix_workspace_size<float>(dense{1, T}, sizes, layer.p));
 
   // Tokens [first, first + count) of x, from the state to the state. As the first layer of a model it also produces the
   // values that the layers above would mix in.

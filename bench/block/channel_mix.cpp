@@ -11,7 +11,9 @@ using namespace rwkv7;
 const int registered = [] {
   add_block(
       "channel_mix", 2 * 768 * 3072,
-      [](const layer_params& l, index_t T) { return channel_mix_workspace_size<float>(l.p.ffn, 1, T); },
+      [](const layer_params& l, index_t T) {
+        return channel_mix_workspace_size<float>(dense{1, T}, l.p.ffn);
+      },
       []<class T>(auto& exec, const layer_params& l, view<T, 3> x, view<T, 3>, view<T, 3> y, workspace memory) {
         channel_mix(exec, dense{1, x.extent(1)}, l.p.ffn, channel_mix_inputs<T>{.x = x}, y, {}, memory);
       });

@@ -11,7 +11,9 @@ using namespace rwkv7;
 const int registered = [] {
   add_block(
       "time_mix", 4 * 768 * 768 + 2 * 768 * (64 + 64 + 32 + 128) + 5 * 768 * 64,
-      [](const layer_params& l, index_t T) { return time_mix_workspace_size<x070, float>(l.d, l.p.att, 1, T); },
+      [](const layer_params& l, index_t T) {
+        return time_mix_workspace_size<float>(dense{1, T}, l.d, l.p.att);
+      },
       []<class T>(auto& exec, const layer_params& l, view<T, 3> x, view<T, 3> first, view<T, 3> y, workspace memory) {
         time_mix(exec, dense{1, x.extent(1)}, l.d, l.p.att, time_mix_inputs<T>{.x = x}, y, {.v = first}, {}, memory);
       });

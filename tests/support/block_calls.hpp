@@ -44,9 +44,9 @@ void for_each_block(const op_sizes& s, Allocate allocate, Visit visit) {
   const rwkv7::layer_state<float> state{
       .att = {.shift = rwkv7::shift_state<float>::in_place(shift), .S = rwkv7::state<float>::in_place(S)},
       .ffn = rwkv7::shift_state<float>::in_place(ffn)};
-  const auto att_memory = o.scratch(rwkv7::time_mix_workspace_size<rwkv7::x070, float>(d, p.att, B, T));
-  const auto ffn_memory = o.scratch(rwkv7::channel_mix_workspace_size<float>(p.ffn, B, T));
-  const auto all_memory = o.scratch(rwkv7::layer_workspace_size<rwkv7::x070, float>(d, p, B, T));
+  const auto att_memory = o.scratch(rwkv7::time_mix_workspace_size<float>(seq, d, p.att));
+  const auto ffn_memory = o.scratch(rwkv7::channel_mix_workspace_size<float>(seq, p.ffn));
+  const auto all_memory = o.scratch(rwkv7::layer_workspace_size<float>(seq, d, p));
 
   visit("time_mix", [=](auto& exec) {
     rwkv7::time_mix(exec, seq, d, p.att, rwkv7::time_mix_inputs<float>{.x = in}, y, {.v = first, .produce = true},

@@ -32,11 +32,11 @@ channel_mix_buffers<T> take_channel_mix_buffers(workspace& memory, const channel
   return {memory.take<T>(B, tokens, p.key.extent(1)), memory.take<T>(B, tokens, p.key.extent(0))};
 }
 
-/// Bytes of scratch that channel_mix needs for B · tokens tokens.
+/// Bytes of scratch that channel_mix needs for these sequences.
 template <class T>
-std::size_t channel_mix_workspace_size(const channel_mix_weights& p, index_t B, index_t tokens) noexcept {
+std::size_t channel_mix_workspace_size(const sequences& seq, const channel_mix_weights& p) noexcept {
   workspace counting;
-  take_channel_mix_buffers<T>(counting, p, B, tokens);
+  take_channel_mix_buffers<T>(counting, p, seq.batch(), seq.tokens());
   return counting.required();
 }
 
@@ -64,7 +64,7 @@ diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& 
         .same_or_disjoint("state.final", state.final, "state.initial", state.initial)
         .disjoint("state.final", state.final, "x", in.x);
   const auto scratch = memory.rest();
-  return check.scratch(memory.remaining(), channel_mix_workspace_size<T>(p, B, tokens))
+  return check.scratch(memory.remaining(), channel_mix_workspace_size<T>(seq, p))
       .disjoint("workspace", scratch, "x", in.x)
       .disjoint("workspace", scratch, "y", y)
       .disjoint("workspace", scratch, "state.initial", state.initial)
@@ -79,7 +79,7 @@ diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& 
 ///   x       [B, T, C]  read; layer-normalised
 ///   y       [B, T, C]  overwritten; must not overlap x
 ///   state   [slots, C]  .initial read, .final overwritten; may be one view
-///   memory  channel_mix_workspace_size<T>(p, B, T) bytes, overwritten
+///   memory  channel_mix_workspace_size<T>(sequences, p) bytes, overwritten
 ///
 /// Errors: rwkv7::error before anything is written. That outputs, state and scratch share no memory with the parameters
 /// is not checked. Cost: 4 C F flops per token. Allocates nothing.

@@ -22,14 +22,14 @@ struct layer_state {
   shift_state<T> ffn{};
 };
 
-/// Bytes of scratch that layer needs for B · tokens tokens.
-template <variant V = x070, class T>
-std::size_t layer_workspace_size(const dims& d, const layer_weights& p, index_t B, index_t tokens) noexcept {
+/// Bytes of scratch that layer needs for these sequences.
+template <class T, variant V = x070>
+std::size_t layer_workspace_size(const sequences& seq, const dims& d, const layer_weights& p) noexcept {
   workspace counting;
-  counting.take<T>(B, tokens, d.C);
-  counting.take<T>(B, tokens, d.C);
+  counting.take<T>(seq.batch(), seq.tokens(), d.C);
+  counting.take<T>(seq.batch(), seq.tokens(), d.C);
   return counting.required() +
-         std::max(time_mix_workspace_size<V, T>(d, p.att, B, tokens), channel_mix_workspace_size<T>(p.ffn, B, tokens));
+         std::max(time_mix_workspace_size<T, V>(seq, d, p.att), channel_mix_workspace_size<T>(seq, p.ffn));
 }
 
 /// What is wrong with a call of layer, or nothing.
@@ -49,7 +49,7 @@ diagnosis validate_layer(const sequences& seq, const dims& d, const layer_weight
       .disjoint("x", x, "state.att.shift", state.att.shift.final)
       .disjoint("x", x, "state.att.S", state.att.S.final)
       .disjoint("x", x, "state.ffn", state.ffn.final)
-      .scratch(memory.remaining(), layer_workspace_size<V, T>(d, p, B, tokens));
+      .scratch(memory.remaining(), layer_workspace_size<T, V>(seq, d, p));
   if (check.result()) return check.result();
   const auto normed = memory.take<T>(B, tokens, d.C), out = memory.take<T>(B, tokens, d.C);
   const auto problem =
@@ -63,7 +63,7 @@ diagnosis validate_layer(const sequences& seq, const dims& d, const layer_weight
 ///   x       [B, T, C]  accumulated into
 ///   first   as in time_mix
 ///   state   .att as in time_mix, .ffn [slots, C] as in channel_mix
-///   memory  layer_workspace_size<V, T>(d, p, B, T) bytes, overwritten
+///   memory  layer_workspace_size<T, V>(sequences, d, p) bytes, overwritten
 ///
 /// Errors: rwkv7::error before anything is written. Allocates nothing. Exactness: as its operations.
 template <variant V = x070, executor Exec, class T>

@@ -43,11 +43,11 @@ time_mix_buffers<T> take_time_mix_buffers(workspace& memory, const dims& d, cons
   return z;
 }
 
-/// Bytes of scratch that time_mix needs for B · tokens tokens.
-template <variant V = x070, class T>
-std::size_t time_mix_workspace_size(const dims& d, const time_mix_weights& p, index_t B, index_t tokens) noexcept {
+/// Bytes of scratch that time_mix needs for these sequences.
+template <class T, variant V = x070>
+std::size_t time_mix_workspace_size(const sequences& seq, const dims& d, const time_mix_weights& p) noexcept {
   workspace counting;
-  take_time_mix_buffers<V, T>(counting, d, p, B, tokens);
+  take_time_mix_buffers<V, T>(counting, d, p, seq.batch(), seq.tokens());
   return counting.required();
 }
 
@@ -188,7 +188,7 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
   }
   carried("state.S", state.S, {{"slots", slots(state.S)}, {"H", d.H}, {"N", d.N}, {"N", d.N}});
   const auto scratch = memory.rest();
-  return check.scratch(memory.remaining(), time_mix_workspace_size<V, T>(d, p, B, tokens))
+  return check.scratch(memory.remaining(), time_mix_workspace_size<T, V>(seq, d, p))
       .disjoint("state.S", state.S.final, "state.shift", state.shift.final)
       .disjoint("state.S", state.S.final, "v_first", first.v)
       .disjoint("state.shift", state.shift.final, "v_first", first.v)
@@ -209,7 +209,7 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
 ///   first   [B, T, D_kv]  the first layer's values: overwritten if first.produce, else read. Absent without the
 ///           variant's value residual
 ///   state   .shift [slots, C] and .S [slots, H, N, N], .initial read, .final overwritten; may be one view each
-///   memory  time_mix_workspace_size<V, T>(d, p, B, T) bytes, overwritten
+///   memory  time_mix_workspace_size<T, V>(sequences, d, p) bytes, overwritten
 ///
 /// Errors: rwkv7::error before anything is written. That outputs, state and scratch share no memory with the parameters
 /// is not checked. Allocates nothing.

@@ -10,6 +10,7 @@
 #include <concepts>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "rwkv7/core/config.hpp"
 
@@ -70,10 +71,11 @@ class view {
   template <class U, int OtherRank>
   requires(OtherRank != Rank || !std::is_same_v<std::remove_const_t<U>, value_type> ||
            (std::is_const_v<U> && !std::is_const_v<T>)) constexpr view(const view<U, OtherRank>&) {
-    static_assert(
-        sizeof(U) == 0,
-        "rwkv7: this operand has another element type or number of axes than the operation wants, or is const "
-        "where it is written");
+    refuse<U>();
+  }
+  template <mdspan_like M>
+  requires(!std::convertible_to<decltype(std::declval<const M&>().data_handle()), T*>) constexpr view(const M&) {
+    refuse<M>();
   }
 
   RWKV7_INLINE constexpr T* data() const noexcept { return data_; }
@@ -115,6 +117,14 @@ class view {
   friend constexpr bool operator==(const view&, const view&) = default;
 
  private:
+  template <class U>
+  static constexpr void refuse() noexcept {
+    static_assert(
+        sizeof(U) == 0,
+        "rwkv7: this operand has another element type or number of axes than the operation wants, or is const "
+        "where it is written");
+  }
+
   T* data_ = nullptr;
   index_array extents_{};
   index_array strides_{};

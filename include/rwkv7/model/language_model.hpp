@@ -93,7 +93,7 @@ class language_model {
     head.take<T>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes_.C);
     std::size_t most = head.required();
     for (const auto& p : weights_.layers)
-      most = std::max(most, layer_workspace_size<V, T>(sizes_.time_mix_dims(), p, seq.batch(), seq.tokens()));
+      most = std::max(most, layer_workspace_size<T, V>(seq, sizes_.time_mix_dims(), p));
     return counting.required() + most;
   }
 
