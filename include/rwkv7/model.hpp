@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// Whole language models: every header of the component rwkv7::model, and all of timemix.hpp. Needs nlohmann_json.
+/// Whole language models: every header of the component rwkv7::model, and all of timemix.hpp. Needs nlohmann_json and
+/// minizip.
 #pragma once
 
 #include "rwkv7/model/language_model.hpp"
+#include "rwkv7/model/checkpoint.hpp"
 #include "rwkv7/model/model_state.hpp"
-#include "rwkv7/model/safetensors.hpp"
 #include "rwkv7/model/sampler.hpp"
 #include "rwkv7/model/stop_strings.hpp"
 #include "rwkv7/model/tokenizer.hpp"

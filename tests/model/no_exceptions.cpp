@@ -11,7 +11,7 @@
 #include "support/safetensors_writer.hpp"
 
 using rwkv7::language_model;
-using rwkv7::safetensors_file;
+using rwkv7::open_safetensors;
 using rwkv7_test::f32_tensor;
 using rwkv7_test::safetensors_bytes;
 using rwkv7_test::temporary_file;
@@ -57,9 +57,9 @@ TEST_CASE("a file that is none, in each way the parser can fail") {
        {"", "{", "[1,2", "{\"x\":}", "{\"x\":1}", "{\"x\":{\"dtype\":3}}", "\"\\ud800\"", "1e999"}) {
     CAPTURE(header);
     const temporary_file file(safetensors_bytes(header, ""));
-    safetensors_file opened;
+    rwkv7::tensor_file opened;
     language_model<> model;
-    CHECK(complaint_of([&] { opened = safetensors_file::open(file.path()); }).starts_with("rwkv7::safetensors: "));
+    CHECK(complaint_of([&] { opened = open_safetensors(file.path()); }).starts_with("rwkv7::safetensors: "));
     CHECK(complaint_of([&] { model = language_model<>::open(file.path()); }).starts_with("rwkv7::safetensors: "));
     CHECK(!opened);
     CHECK(!model);

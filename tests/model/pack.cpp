@@ -95,7 +95,7 @@ TEST_CASE("parameters that lie unaligned in the file wait for pack") {
   rwkv7::reference_executor exec;
   const auto complaint = complaint_of([&] { logits_of(waiting, exec); });
   CHECK(complaint.starts_with("rwkv7::language_model: "));
-  CHECK(complaint.ends_with("emb.weight: is not aligned in the file: call pack"));
+  CHECK(complaint.ends_with("emb.weight: does not lie in the file as the kernels want it: call pack"));
   std::vector<std::byte> memory(waiting.weights_size());
   waiting.pack(memory);
   CHECK(same_bits(logits_of(waiting, exec), logits_of(model, exec)));

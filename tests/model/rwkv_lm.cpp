@@ -137,12 +137,20 @@ TEST_CASE("tensors of another model are named") {
   const auto extra = [](const std::string& name) {
     return complaint_about([&](tensors& all) { all.push_back(f32_tensor(name, {1}, {0})); });
   };
-  for (const char* name :
-       {"blocks.0.ffn.s_emb.weight", "blocks.01.ln1.weight", "blocks.1.ln0.weight", "blocks.0", "blocks.",
-        "blocks.x.ln1.weight", "blocks.12345678901234567890.ln1.weight", "lm_head.weight", "blocks.0.att.v3", ""}) {
+  for (const char* name : {"blocks.01.ln1.weight", "blocks.1.ln0.weight", "blocks.0", "blocks.", "blocks.x.ln1.weight",
+                           "blocks.12345678901234567890.ln1.weight", "lm_head.weight", "blocks.0.att.v3", ""}) {
     CAPTURE(name);
     CHECK(extra(name) == std::string(name) + ": is not a tensor of this model");
   }
+}
+
+TEST_CASE("neighbours of x070 are told by name") {
+  const auto extra = [](const std::string& name) {
+    return complaint_about([&](tensors& all) { all.push_back(f32_tensor(name, {1}, {0})); });
+  };
+  CHECK(extra("blocks.0.ffn.s_emb.weight") ==
+        "blocks.0.ffn.s_emb.weight: belongs to DeepEmbed: this is an RWKV-7a, not an x070");
+  CHECK(extra("blocks.1.qkv.qq.weight") == "blocks.1.qkv.qq.weight: belongs to DEA: this is an RWKV-7b, not an x070");
 }
 
 TEST_CASE("blocks must follow each other, so a large number costs nothing") {

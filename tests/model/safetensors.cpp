@@ -7,7 +7,7 @@
 #include "support/refused.hpp"
 #include "support/safetensors_writer.hpp"
 
-using rwkv7::safetensors_file;
+using rwkv7::open_safetensors;
 using namespace rwkv7_test;
 
 namespace {
@@ -15,7 +15,7 @@ namespace {
 /// What is said about a file of this content, after its name.
 std::string complaint_about(const std::string& content) {
   const temporary_file file(content);
-  const auto text = complaint_of([&] { safetensors_file::open(file.path()); });
+  const auto text = complaint_of([&] { open_safetensors(file.path()); });
   const auto start = "rwkv7::safetensors: " + rwkv7::detail::shown(file.path()) + ": ";
   return text.starts_with(start) ? text.substr(start.size()) : "not as expected: " + text;
 }
@@ -35,12 +35,12 @@ TEST_CASE("tensors come sorted by name, whatever their order in the file") {
                                                {"c", "BF16", {3}, std::string(6, 'c')},
                                                {"a", "I64", {}, std::string(8, 'a')},
                                                {"empty", "F32", {4, 0}, ""}}));
-  const auto opened = safetensors_file::open(file.path());
+  const auto opened = open_safetensors(file.path());
   REQUIRE(opened);
-  const auto& all = opened.tensors();
+  const auto& all = opened.tensors;
   REQUIRE(all.size() == 4);
   CHECK(all[0].name == "a");
-  CHECK(all[0].dtype == "I64");
+  CHECK(all[0].type == rwkv7::storage::i64);
   CHECK(all[0].shape.empty());
   CHECK(all[0].bytes.size() == 8);
   CHECK(all[1].name == "b");
@@ -55,24 +55,24 @@ TEST_CASE("tensors come sorted by name, whatever their order in the file") {
 
 TEST_CASE("a file without tensors, and one with metadata, are files") {
   const temporary_file none(safetensors_bytes("{}", ""));
-  CHECK(safetensors_file::open(none.path()).tensors().empty());
+  CHECK(open_safetensors(none.path()).tensors.empty());
   const temporary_file about(
       safetensors_bytes(R"({"__metadata__":{"x":"y"},"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}   )", "z"));
-  CHECK(safetensors_file::open(about.path()).tensors().size() == 1);
+  CHECK(open_safetensors(about.path()).tensors.size() == 1);
 }
 
 TEST_CASE("an open file can be moved, and survives the loss of its name") {
-  safetensors_file kept;
+  rwkv7::tensor_file kept;
   CHECK(!kept);
   {
     const temporary_file file(safetensors_bytes({f32_tensor("x", {1}, {5})}));
-    kept = safetensors_file::open(file.path());
+    kept = open_safetensors(file.path());
   }
-  const safetensors_file moved = std::move(kept);
+  const rwkv7::tensor_file moved = std::move(kept);
   CHECK(!kept);
   REQUIRE(moved);
   float x = 0;
-  std::memcpy(&x, moved.tensors()[0].bytes.data(), sizeof x);
+  std::memcpy(&x, moved.tensors[0].bytes.data(), sizeof x);
   CHECK(x == 5.0f);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "rwkv7/model/checkpoint.hpp"
 #include "rwkv7/model/model_state.hpp"
 #include "rwkv7/model/rwkv_lm.hpp"
 
@@ -26,23 +27,26 @@ class language_model {
   /// Empty.
   language_model() = default;
 
-  /// Maps a .safetensors file with the tensor names of RWKV-LM; f32, f16 and bf16 tensors stay what they are.
+  /// Maps a checkpoint of any format that checkpoint.hpp lists; f32, f16 and bf16 tensors stay what they are.
   ///
   /// Sizes come from the tensors. `head_size` serves a variant without bonus, whose files need not have the r_k that
   /// tells it. A vector may be stored as [C] or as [1, 1, C]; tensors that the variant does not use may be there.
   /// Errors: rwkv7::error names file and tensor; where exceptions are off the result is then empty.
   static language_model open(const std::filesystem::path& path, index_t head_size = 64) {
+    auto file = open_checkpoint(path);
+    return file ? from(std::move(file), head_size) : language_model();
+  }
+  /// The same from an open one, with the names of RWKV-LM.
+  static language_model from(tensor_file file, index_t head_size = 64) {
     language_model model;
-    model.file_ = safetensors_file::open(path);
-    if (!model.file_) return {};
-    if (const auto problem = detail::rwkv_lm_reader<V>(model.file_, model.sizes_, model.weights_).read(head_size)) {
+    if (const auto problem = detail::rwkv_lm_reader<V>(file, model.sizes_, model.weights_).read(head_size)) {
       report(problem);
       return {};
     }
     for_each_parameter<V>(model.weights_, model.sizes_, [&](const std::string& name, const auto& w, auto&&...) {
-      if (reinterpret_cast<std::uintptr_t>(w.data()) % size_of(w.type()) == 0 || !model.unaligned_.empty()) return;
-      model.unaligned_ = name;
+      if (w && !usable_in_place(*file.find(name)) && model.unready_.empty()) model.unready_ = name;
     });
+    model.file_ = std::move(file);
     return model;
   }
 
@@ -57,8 +61,10 @@ class language_model {
     return counting.required();
   }
 
-  /// Copies all parameters into `memory`, each on a multiple of 64 bytes, and closes the file. The model must not
-  /// outlive the memory. Errors: rwkv7::error, nothing changed, when `memory` is too small or holds parameters already.
+  /// Copies all parameters into `memory`, each on a multiple of 64 bytes, and closes the file. Here what the file has
+  /// transposed gets its place, and what it has in blocks of 4, 5 or 8 bits becomes f32; a model with such tensors runs
+  /// only after this. The model must not outlive the memory. Errors: rwkv7::error, nothing changed, when `memory` is
+  /// too small or holds parameters already.
   void pack(std::span<std::byte> memory) {
     checker check("language_model::pack");
     const std::size_t size = weights_size();
@@ -66,20 +72,22 @@ class language_model {
         .require(memory.size() >= size, "memory bytes", static_cast<index_t>(memory.size()),
                  std::to_string(size).c_str());
     const view<std::byte, 1> all(memory.data(), {static_cast<index_t>(memory.size())});
-    for_each_parameter<V>(weights_, sizes_, [&](const auto&, const auto& w, auto&&...) {
-      check.disjoint("memory", all, "a parameter", bytes_of(w));
+    for_each_parameter<V>(weights_, sizes_, [&](const std::string& name, const auto& w, auto&&...) {
+      if (w) check.disjoint("memory", all, "a parameter", stored_bytes(name, w));
     });
     if (check.result()) return report(check.result());
     workspace arena(memory);
-    for_each_parameter<V>(weights_, sizes_, [&](const auto&, auto& w, auto&&...) {
+    for_each_parameter<V>(weights_, sizes_, [&](const std::string& name, auto& w, auto&&...) {
       if (!w) return;
-      const view<const std::byte, 1> from = bytes_of(w);
       const view<std::byte, 1> to = take(arena, w);
-      std::memcpy(to.data(), from.data(), static_cast<std::size_t>(from.size()));
+      if (const auto* tensor = file_.find(name))
+        unpack(*tensor, to.data());
+      else
+        std::memcpy(to.data(), w.data(), static_cast<std::size_t>(to.size()));
       w = std::remove_reference_t<decltype(w)>(to.data(), w.type(), w.extents());
     });
     file_ = {};
-    unaligned_.clear();
+    unready_.clear();
   }
 
   /// Elements of T in one state slot; model_state.hpp says where what lies.
@@ -112,10 +120,10 @@ class language_model {
   ///           view, a broadcast .initial starts all sequences from one state
   ///   memory  workspace_size(sequences) bytes, overwritten
   ///
-  /// Errors: rwkv7::error before anything is written; parameters that lie unaligned in the file are one, until pack.
-  /// Allocates nothing. Cost: about 2 flops per parameter and token; the head's share only for the logits asked for.
-  /// Exactness: D1–D3 bitwise. D4 bitwise with the reference executor; with the cpu executors bitwise for any other
-  /// sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2.
+  /// Errors: rwkv7::error before anything is written; parameters that do not lie in the file as kernels want them are
+  /// one, until pack. Allocates nothing. Cost: about 2 flops per parameter and token; the head's share only for the
+  /// logits asked for. Exactness: D1–D3 bitwise. D4 bitwise with the reference executor; with the cpu executors bitwise
+  /// for any other sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2.
   template <executor Exec>
   void forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
                const language_model_outputs<T>& out, const carried<T, 2>& state, workspace memory) const {
@@ -176,20 +184,27 @@ class language_model {
   }
 
   template <int Rank>
-  static view<const std::byte, 1> bytes_of(const weights<Rank>& w) noexcept {
+  static index_t size_in_bytes(const weights<Rank>& w) noexcept {
     index_t size = w ? static_cast<index_t>(size_of(w.type())) : 0;
     for (const index_t extent : w.extents()) size *= extent;
-    return {static_cast<const std::byte*>(w.data()), {size}};
+    return size;
+  }
+  /// Where a parameter is now: in the file, or in memory it was packed into.
+  template <int Rank>
+  view<const std::byte, 1> stored_bytes(const std::string& name, const weights<Rank>& w) const noexcept {
+    if (const auto* tensor = file_.find(name))
+      return {tensor->bytes.data(), {static_cast<index_t>(tensor->bytes.size())}};
+    return {static_cast<const std::byte*>(w.data()), {size_in_bytes(w)}};
   }
   template <int Rank>
   static view<std::byte, 1> take(workspace& memory, const weights<Rank>& w) noexcept {
-    return memory.take<std::byte>(bytes_of(w).size());
+    return memory.take<std::byte>(size_in_bytes(w));
   }
 
-  safetensors_file file_;
+  tensor_file file_;
   model_sizes sizes_;
   model_weights weights_;
-  std::string unaligned_;  // a parameter that cannot be used where it lies
+  std::string unready_;  // a parameter that cannot be used where it lies
 };
 
 template <variant V, class T>
@@ -198,9 +213,9 @@ diagnosis language_model<V, T>::validate_forward(const sequences& seq, const vie
                                                  workspace memory) const noexcept {
   const index_t B = seq.batch(), count = seq.count();
   diagnosis problem;
-  if (!unaligned_.empty()) {
-    problem.complain("rwkv7::language_model: %s: %s: is not aligned in the file: call pack", file_.name().c_str(),
-                     unaligned_.c_str());
+  if (!unready_.empty()) {
+    problem.complain("rwkv7::language_model: %s: %s: does not lie in the file as the kernels want it: call pack",
+                     file_.name.c_str(), unready_.c_str());
     return problem;
   }
   checker check("language_model");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// From the tensors of an RWKV-LM checkpoint to the sizes and parameters of a model. Nothing is copied.
+/// From the tensors of a checkpoint, in RWKV-LM's names, to the sizes and parameters of a model. Nothing is copied.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 #include <set>
 
 #include "rwkv7/model/model_weights.hpp"
-#include "rwkv7/model/safetensors.hpp"
+#include "rwkv7/model/naming.hpp"
 
 namespace rwkv7::detail {
 
@@ -15,23 +15,28 @@ namespace rwkv7::detail {
 template <variant V>
 class rwkv_lm_reader {
  public:
-  rwkv_lm_reader(const safetensors_file& file, model_sizes& sizes, model_weights& parameters)
+  rwkv_lm_reader(const tensor_file& file, model_sizes& sizes, model_weights& parameters)
       : file_(file), sizes_(sizes), parameters_(parameters) {}
 
   /// `head_size` counts only where there is no r_k to read it from. On a complaint, sizes and parameters are undefined.
   diagnosis read(index_t head_size) {
+    for (const auto& [name, type, shape, strides, bytes] : file_.tensors) {
+      if (name.find(".ffn.s_emb") != name.npos) complain(name, "belongs to DeepEmbed: this is an RWKV-7a, not an x070");
+      if (name.find(".qkv.") != name.npos) complain(name, "belongs to DEA: this is an RWKV-7b, not an x070");
+    }
+    if (problem_) return problem_;
     const auto count = block_count();
     if (!count) return problem_;
     parameters_.layers.resize(*count);
     // The first visit binds the tensors, whatever their extents; sizes come from these; the second visit checks.
     std::size_t known = 0;
     for_each_parameter<V>(parameters_, sizes_, [&](const std::string& name, auto& w, const auto&, bool used) {
-      const auto* tensor = find(name);
+      const auto* tensor = file_.find(name);
       if (tensor) ++known;
       if (tensor && used) bind(*tensor, w);
       if (!tensor && used) complain(name, "is missing");
     });
-    if (known != file_.tensors().size()) name_unknown();
+    if (known != file_.tensors.size()) name_unknown();
     if (problem_) return problem_;
     read_sizes(head_size);
     for_each_parameter<V>(parameters_, sizes_, [&](const std::string& name, auto& w, const auto& axes, bool used) {
@@ -49,8 +54,8 @@ class rwkv_lm_reader {
   /// 1 + the largest i of all "blocks.i."; every smaller i must occur, so a stray number allocates nothing.
   std::optional<std::size_t> block_count() {
     std::set<std::size_t> blocks;
-    for (const auto& tensor : file_.tensors())
-      if (const auto block = block_of(tensor.name)) blocks.insert(*block);
+    for (const auto& tensor : file_.tensors)
+      if (const auto name = split_block(naming::rwkv_lm, tensor.name)) blocks.insert(name->block);
     std::size_t count = 0;
     for (const std::size_t block : blocks) {
       if (block != count) break;
@@ -60,32 +65,14 @@ class rwkv_lm_reader {
     complain("blocks." + std::to_string(count) + ".ln1.weight", "is missing");
     return {};
   }
-  static std::optional<std::size_t> block_of(std::string_view name) noexcept {
-    if (!name.starts_with("blocks.")) return {};
-    name.remove_prefix(7);
-    std::size_t block = 0, digits = 0;
-    for (; digits < name.size() && digits < 9 && name[digits] >= '0' && name[digits] <= '9'; ++digits)
-      block = 10 * block + static_cast<std::size_t>(name[digits] - '0');
-    return digits > 0 && digits < name.size() && name[digits] == '.' ? std::optional(block) : std::nullopt;
-  }
-
-  const safetensors_tensor* find(std::string_view name) const {
-    const auto& all = file_.tensors();
-    const auto at = std::lower_bound(all.begin(), all.end(), name,
-                                     [](const auto& tensor, std::string_view wanted) { return tensor.name < wanted; });
-    return at != all.end() && at->name == name ? &*at : nullptr;
-  }
 
   /// A vector may have any number of axes of extent 1 before its own: RWKV-LM stores most as (1, 1, C).
   template <int Rank>
-  void bind(const safetensors_tensor& tensor, weights<Rank>& w) {
-    dtype type = dtype::f32;
-    if (tensor.dtype == "F16")
-      type = dtype::f16;
-    else if (tensor.dtype == "BF16")
-      type = dtype::bf16;
-    else if (tensor.dtype != "F32")
-      return complain(tensor.name, "dtype: got " + tensor.dtype + ", want F32, F16 or BF16");
+  void bind(const stored_tensor& tensor, weights<Rank>& w) {
+    const auto type = unpacked_type(tensor.type);
+    if (!type)
+      return complain(tensor.name,
+                      "dtype: got " + std::string(traits_of(tensor.type).name) + ", want F32, F16 or BF16");
     std::span<const index_t> shape = tensor.shape;
     while (Rank == 1 && shape.size() > 1 && shape.front() == 1) shape = shape.subspan(1);
     if (shape.size() != Rank)
@@ -94,7 +81,7 @@ class rwkv_lm_reader {
     std::copy(shape.begin(), shape.end(), extents.begin());
     for (const index_t extent : extents)
       if (extent < 1) return complain(tensor.name, "extent: got 0, want 1 or more");
-    w = weights<Rank>(tensor.bytes.data(), type, extents);
+    w = weights<Rank>(tensor.bytes.data(), *type, extents);
   }
 
   void read_sizes(index_t head_size) {
@@ -104,7 +91,7 @@ class rwkv_lm_reader {
     sizes_.C = parameters_.emb.extent(1);
     sizes_.layers = static_cast<index_t>(parameters_.layers.size());
     sizes_.F = first.ffn.key.extent(0);
-    const auto* r_k = find(at + "r_k");
+    const auto* r_k = file_.find(at + "r_k");
     const bool told = r_k && r_k->shape.size() == 2;
     sizes_.N = told ? r_k->shape[1] : head_size;
     if (sizes_.N < 1 || sizes_.N > max_head_size)
@@ -125,16 +112,16 @@ class rwkv_lm_reader {
   void name_unknown() {
     std::set<std::string> known;
     for_each_parameter<V>(parameters_, sizes_, [&](const std::string& name, auto&&...) { known.insert(name); });
-    for (const auto& tensor : file_.tensors())
+    for (const auto& tensor : file_.tensors)
       if (!known.contains(tensor.name)) return complain(tensor.name, "is not a tensor of this model");
   }
 
   void complain(std::string_view tensor, std::string_view what) {
-    problem_.complain("rwkv7::language_model: %s: %s: %s", file_.name().c_str(), shown(tensor, 60).c_str(),
+    problem_.complain("rwkv7::language_model: %s: %s: %s", file_.name.c_str(), shown(tensor, 60).c_str(),
                       std::string(what).c_str());
   }
 
-  const safetensors_file& file_;
+  const tensor_file& file_;
   model_sizes& sizes_;
   model_weights& parameters_;
   diagnosis problem_;

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/// What every checkpoint format gives: named tensors in the bytes of the file, before anybody says what they are for.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rwkv7/model/file_map.hpp"
+#include "rwkv7/model/storage.hpp"
+
+namespace rwkv7 {
+
+/// A tensor in place. Strides are in elements and not negative; `bytes` begin with its first element and hold all of
+/// them. Blocks lie along the axis of stride 1.
+struct stored_tensor {
+  std::string name;
+  storage type = storage::f32;
+  std::vector<index_t> shape{};  // outermost axis first
+  std::vector<index_t> strides{};
+  std::span<const std::byte> bytes{};  // aligned only if the file aligns them
+
+  index_t size() const noexcept {
+    index_t n = 1;
+    for (const index_t extent : shape) n *= extent;
+    return n;
+  }
+  /// Whether the elements follow each other in row-major order.
+  bool dense() const noexcept {
+    index_t step = 1;
+    for (std::size_t a = shape.size(); a-- > 0; step *= shape[a])
+      if (shape[a] != 1 && strides[a] != step) return false;
+    return true;
+  }
+};
+
+/// Row-major strides.
+inline std::vector<index_t> dense_strides(const std::vector<index_t>& shape) {
+  std::vector<index_t> strides(shape.size());
+  index_t step = 1;
+  for (std::size_t a = shape.size(); a-- > 0; step *= shape[a]) strides[a] = step;
+  return strides;
+}
+
+/// Bytes of a dense tensor, or nothing where a row is no whole number of blocks or the product overflows.
+inline std::optional<std::uint64_t> dense_bytes(storage type, const std::vector<index_t>& shape) noexcept {
+  const auto traits = traits_of(type);
+  std::uint64_t bytes = static_cast<std::uint64_t>(traits.bytes);
+  for (std::size_t a = 0; a < shape.size(); ++a) {
+    auto n = static_cast<std::uint64_t>(shape[a]);
+    if (a + 1 == shape.size()) {
+      if (n % static_cast<std::uint64_t>(traits.elements) != 0) return {};
+      n /= static_cast<std::uint64_t>(traits.elements);
+    }
+    if (shape[a] < 0 || (n > 0 && bytes > (std::uint64_t{1} << 62) / n)) return {};
+    bytes *= n;
+  }
+  if (shape.empty() && traits.elements > 1) return {};
+  return bytes;
+}
+
+/// What unpack makes of a tensor: f32, f16 and bf16 stay what they are, blocks become f32; nothing else is a parameter.
+constexpr std::optional<dtype> unpacked_type(storage type) noexcept {
+  if (type == storage::f16) return dtype::f16;
+  if (type == storage::bf16) return dtype::bf16;
+  if (type == storage::f32 || traits_of(type).elements > 1) return dtype::f32;
+  return {};
+}
+
+/// Whether kernels can read the tensor where it lies.
+inline bool usable_in_place(const stored_tensor& tensor) noexcept {
+  const auto traits = traits_of(tensor.type);
+  return traits.elements == 1 && tensor.dense() &&
+         reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % static_cast<std::uintptr_t>(traits.bytes) == 0;
+}
+
+/// Writes all elements to `to` in row-major order: bit by bit, blocks as f32.
+inline void unpack(const stored_tensor& tensor, std::byte* to) {
+  const auto traits = traits_of(tensor.type);
+  const bool blocks = traits.elements > 1;
+  const index_t count = tensor.size();
+  if (count == 0) return;
+  if (!blocks && tensor.dense()) {
+    std::memcpy(to, tensor.bytes.data(), static_cast<std::size_t>(count * traits.bytes));
+    return;
+  }
+  const auto width = blocks ? sizeof(float) : static_cast<std::size_t>(traits.bytes);
+  std::array<float, 32> values{};
+  index_t decoded = -1, at = 0;  // which block `values` are; the element's place
+  std::vector<index_t> index(tensor.shape.size());
+  for (index_t n = 0; n < count; ++n, to += width) {
+    if (blocks && at / 32 != decoded) {
+      decoded = at / 32;
+      decode_block(tensor.type, tensor.bytes.data() + decoded * traits.bytes, values);
+    }
+    std::memcpy(to,
+                blocks ? reinterpret_cast<const std::byte*>(&values[static_cast<std::size_t>(at % 32)])
+                       : tensor.bytes.data() + at * traits.bytes,
+                width);
+    for (std::size_t a = index.size(); a-- > 0;) {  // the next element in row-major order
+      at += tensor.strides[a];
+      if (++index[a] < tensor.shape[a]) break;
+      at -= tensor.strides[a] * tensor.shape[a];
+      index[a] = 0;
+    }
+  }
+}
+
+/// An open file of tensors, whatever its format. Move-only; the tensors' bytes live as long as it does.
+struct tensor_file {
+  std::string name{};                             // the path, as error messages show it
+  std::string format{};                           // "safetensors", "pth", "gguf"
+  std::vector<file_map> files{};                  // where the bytes are
+  std::vector<stored_tensor> tensors{};           // sorted by name, each name once
+  std::map<std::string, std::string> metadata{};  // what the format says beside them: numbers as text, no lists
+
+  /// False when nothing is open.
+  explicit operator bool() const noexcept { return !files.empty(); }
+  /// The tensor of this name, or null.
+  const stored_tensor* find(std::string_view wanted) const noexcept {
+    const auto at = std::lower_bound(tensors.begin(), tensors.end(), wanted,
+                                     [](const auto& tensor, std::string_view other) { return tensor.name < other; });
+    return at != tensors.end() && at->name == wanted ? &*at : nullptr;
+  }
+};
+
+namespace detail {
+
+/// Sorts by name and refuses a name that occurs twice.
+inline void finish_tensors(tensor_file& file, diagnosis& problem) {
+  auto& all = file.tensors;
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (all[i].name == all[i - 1].name)
+      problem.complain("rwkv7::%s: %s: %s: occurs twice", file.format.c_str(), file.name.c_str(),
+                       shown(all[i].name, 60).c_str());
+}
+
+/// Reads mapped bytes: fills `tensors` and `metadata` of a file whose name and format are known.
+using read_tensors = diagnosis (*)(tensor_file& file, std::span<const std::byte> bytes);
+
+/// Maps a file and has it read; what is wrong with it is reported.
+inline tensor_file open_tensors(const std::filesystem::path& path, const char* format, read_tensors read) {
+  diagnosis problem;
+  tensor_file result{.name = shown(path), .format = format};
+  auto map = file_map::open(path, problem);
+  if (!problem) problem = read(result, map.bytes());
+  result.files.push_back(std::move(map));
+  if (!problem) return result;
+  report(problem);
+  return {};
+}
+
+}  // namespace detail
+}  // namespace rwkv7
