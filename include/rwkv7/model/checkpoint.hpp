@@ -11,8 +11,8 @@
 #include <cstdlib>
 
 #include "rwkv7/model/gguf.hpp"
-#include "rwkv7/model/naming.hpp"
 #include "rwkv7/model/pth.hpp"
+#include "rwkv7/model/rename.hpp"
 #include "rwkv7/model/safetensors.hpp"
 
 namespace rwkv7 {

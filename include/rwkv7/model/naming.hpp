@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// The three schemes by which RWKV-7 tensors are named and laid out, and the way from each to RWKV-LM's.
+/// The three schemes by which RWKV-7 tensors are named and laid out.
 ///
-/// The others store low-rank matrices transposed; GGUF also flattens r_k, stacks the six mixing vectors, and fills the
-/// unused value mix of block 0 with copies. All of that is undone by names, extents and strides; no byte is copied.
+/// HF and GGUF store low-rank matrices transposed; GGUF also flattens r_k, stacks the six mixing vectors, and fills the
+/// unused value mix of block 0 with copies.
 #pragma once
 
 #include <array>
@@ -109,86 +109,12 @@ inline std::optional<block_name> split_block(naming scheme, std::string_view nam
   return block_name{block, name.substr(digits + 1)};
 }
 
-/// The tensor in RWKV-LM's layout; one of another shape than expected stays as it is, to be named by who binds it.
-inline void to_rwkv_lm_layout(layout how, index_t head_size, stored_tensor& t) {
-  switch (how) {
-    case layout::plain:
-      break;
-    case layout::deep:
-    case layout::deep_hf:
-      while (t.shape.size() < 3) {
-        t.shape.insert(t.shape.begin(), 1);
-        t.strides.insert(t.strides.begin(), t.size());
-      }
-      break;
-    case layout::low_rank:
-      if (t.shape.size() != 2) break;
-      std::swap(t.shape[0], t.shape[1]);
-      std::swap(t.strides[0], t.strides[1]);
-      break;
-    case layout::heads:
-      if (t.shape.size() != 1 || head_size < 1 || t.shape[0] % head_size != 0) break;
-      t.shape = {t.shape[0] / head_size, head_size};
-      t.strides = {head_size * t.strides[0], t.strides[0]};
-      break;
-  }
-}
-
 }  // namespace detail
 
 /// The scheme the tensors are named by, from those outside the blocks.
 inline naming naming_of(const tensor_file& file) noexcept {
   if (file.find("token_embd.weight")) return naming::gguf;
   return file.find("model.embeddings.weight") ? naming::hf : naming::rwkv_lm;
-}
-
-namespace detail {
-
-/// Whether a block's tensor is all mixing vectors, one per row.
-inline bool is_stacked_mix(naming scheme, std::string_view rest, const stored_tensor& t) noexcept {
-  return rest == (scheme == naming::hf ? stacked_mix_hf : stacked_mix_gguf) && !t.shape.empty() && t.shape[0] > 0 &&
-         t.shape[0] <= 6 && t.size() == t.shape[0] * t.shape.back() && t.dense() && traits_of(t.type).elements == 1;
-}
-
-}  // namespace detail
-
-/// Gives the tensors RWKV-LM's names, shapes and order of axes. One that the scheme does not know keeps its name.
-/// `head_size` is that of r_k where the file has it flat. Complains where two tensors get one name.
-inline diagnosis to_rwkv_lm(tensor_file& file, naming from, index_t head_size) {
-  if (from == naming::rwkv_lm) return {};
-  std::vector<stored_tensor> result;
-  for (auto& tensor : file.tensors) {
-    for (const auto& name : detail::model_names)
-      if (tensor.name == name.in(from)) {
-        tensor.name = name.rwkv_lm;
-        break;
-      }
-    const auto split = detail::split_block(from, tensor.name);
-    const std::string prefix = split ? "blocks." + std::to_string(split->block) + "." : "";
-    if (split && detail::is_stacked_mix(from, split->rest, tensor)) {
-      const std::vector<index_t> shape{1, 1, tensor.shape.back()};
-      const auto row = tensor.bytes.size() / static_cast<std::size_t>(tensor.shape[0]);
-      for (std::size_t i = 0; i < static_cast<std::size_t>(tensor.shape[0]); ++i)
-        result.push_back({prefix + std::string(detail::stacked_mix[i]), tensor.type, shape, dense_strides(shape),
-                          tensor.bytes.subspan(i * row, row)});
-      continue;
-    }
-    if (split && from == naming::gguf && split->block == 0 && split->rest.starts_with("time_mix_v") &&
-        split->rest != "time_mix_value.weight")
-      continue;
-    if (split)
-      for (const auto& name : detail::block_names)
-        if (split->rest == name.in(from)) {
-          detail::to_rwkv_lm_layout(name.how, head_size, tensor);
-          tensor.name = prefix + std::string(name.rwkv_lm);
-          break;
-        }
-    result.push_back(std::move(tensor));
-  }
-  file.tensors = std::move(result);
-  diagnosis problem;
-  detail::finish_tensors(file, problem);
-  return problem;
 }
 
 }  // namespace rwkv7

@@ -107,6 +107,22 @@ inline void unpack(const stored_tensor& tensor, std::byte* to) {
   }
 }
 
+/// How a format that has blocks, or has none, writes the tensor: as it is, or blocks as f32.
+inline storage written_type(const stored_tensor& tensor, bool has_blocks) noexcept {
+  return traits_of(tensor.type).elements > 1 && !(has_blocks && tensor.dense()) ? storage::f32 : tensor.type;
+}
+
+/// Hands the elements to `sink(std::span<const std::byte>)` in row-major order and the type above; what needs no change
+/// without a copy.
+template <class Sink>
+void for_written_bytes(const stored_tensor& tensor, bool has_blocks, Sink&& sink) {
+  const auto type = written_type(tensor, has_blocks);
+  if (type == tensor.type && tensor.dense()) return sink(tensor.bytes);
+  std::vector<std::byte> copy(static_cast<std::size_t>(tensor.size() * traits_of(type).bytes));
+  unpack(tensor, copy.data());
+  sink(std::span<const std::byte>(copy));
+}
+
 /// An open file of tensors, whatever its format. Move-only; the tensors' bytes live as long as it does.
 struct tensor_file {
   std::string name{};                             // the path, as error messages show it
