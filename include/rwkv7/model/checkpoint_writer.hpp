@@ -79,6 +79,13 @@ inline std::vector<gguf_entry> gguf_entries(const model_sizes& s, const model_we
 
 }  // namespace detail
 
+/// What is wrong with a checkpoint, in RWKV-LM's names, as an x070 model, or nothing.
+inline diagnosis validate_checkpoint(const tensor_file& model) {
+  model_sizes sizes;
+  model_weights parameters;
+  return detail::rwkv_lm_reader<x070>(model, sizes, parameters).read(64);
+}
+
 /// Writes an x070 model, opened by open_checkpoint; each file is complete or not there.
 ///
 /// Values are exact. Types stay what they are, with two exceptions: GGUF has vectors as f32, because llama.cpp wants
