@@ -72,7 +72,7 @@ template <class Visit>
 void for_each_op(memory& m, Visit visit) {
   rwkv7_test::for_each_wkv7({}, m.allocator(), visit);
   rwkv7_test::for_each_wkv({}, m.allocator(), visit);
-  rwkv7_test::for_each_other_op<rwkv7::bf16>({}, m.allocator(), visit);
+  rwkv7_test::for_each_other_op({}, rwkv7::dtype::bf16, m.allocator(), visit);
 }
 
 bool same(const memory& x, const memory& y) {
@@ -127,11 +127,12 @@ TEST_CASE("the instruction set of the executor is the one whose kernels run") {
   memory narrow, native;
   witness<rwkv7::backend::cpu::tag<xsimd::sse2>> sse2;
   witness<> best;
-  rwkv7_test::for_each_other_op<float>({}, narrow.allocator(), [&](const std::string& name, auto call) {
+  rwkv7_test::for_each_other_op({}, rwkv7::dtype::f32, narrow.allocator(), [&](const std::string& name, auto call) {
     call(sse2);
     CHECK_MESSAGE(sse2.cpu_kernel_ran(), name);
   });
-  rwkv7_test::for_each_other_op<float>({}, native.allocator(), [&](const std::string&, auto call) { call(best); });
+  rwkv7_test::for_each_other_op({}, rwkv7::dtype::f32, native.allocator(),
+                                [&](const std::string&, auto call) { call(best); });
   CHECK(!same(narrow, native));
 }
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: all calls
 // No operation and no block asks for memory, on any thread.
 #include <doctest/doctest.h>
 
@@ -11,10 +12,9 @@
 #include <thread>
 #include <vector>
 
-#include "rwkv7/exec/threads.hpp"
+#include "rwkv7/ops/gate.hpp"
+#include "support/all_calls.hpp"
 #include "support/allocation_counter.hpp"
-#include "support/block_calls.hpp"
-#include "support/op_calls.hpp"
 #include "support/thread_team.hpp"
 
 using rwkv7::index_t;
@@ -37,27 +37,28 @@ void start_all_threads(Exec& exec) {
   });
 }
 
-template <class Exec>
-void check_no_allocation(Exec& exec, const op_sizes& sizes) {
+void check_no_allocation(rwkv7_test::any_executor exec, const op_sizes& sizes) {
+  using rwkv7::dtype;
   std::deque<std::vector<float>> memory;
   const auto allocate = [&](std::size_t bytes, rwkv7_test::role) -> void* {
     return memory.emplace_back((bytes + 3) / 4).data();
   };
-  const auto visit = [&](const std::string& name, auto call) {
-    call(exec);  // lazy symbols are bound
-    {
-      const allocation_counter::armed counting;
-      call(exec);
+  const auto check = [&](const std::vector<rwkv7_test::op_call>& calls) {
+    for (const auto& call : calls) {
+      call.run(exec);  // lazy symbols are bound
+      {
+        const allocation_counter::armed counting;
+        call.run(exec);
+      }
+      const long news = allocation_counter::new_calls(), mallocs = allocation_counter::malloc_calls();
+      CHECK_MESSAGE(news == 0, call.name);
+      CHECK_MESSAGE(mallocs == 0, call.name);
     }
-    const long news = allocation_counter::new_calls(), mallocs = allocation_counter::malloc_calls();
-    CHECK_MESSAGE(news == 0, name);
-    CHECK_MESSAGE(mallocs == 0, name);
   };
-  rwkv7_test::for_each_wkv7(sizes, allocate, visit);
-  rwkv7_test::for_each_wkv(sizes, allocate, visit);
-  rwkv7_test::for_each_other_op<float>(sizes, allocate, visit);
-  rwkv7_test::for_each_other_op<rwkv7::bf16>(sizes, allocate, visit);
-  rwkv7_test::for_each_block<rwkv7::f16>(sizes, allocate, visit);
+  check(rwkv7_test::wkv7_calls(sizes, allocate));
+  check(rwkv7_test::wkv_calls(sizes, allocate));
+  for (const dtype type : {dtype::f32, dtype::bf16}) check(rwkv7_test::other_op_calls(sizes, type, allocate));
+  check(rwkv7_test::block_calls(sizes, dtype::f16, allocate));
 }
 
 /// So that no compiler removes an allocation nobody uses.
@@ -146,27 +147,27 @@ TEST_CASE("the counters work: each way to ask for memory is seen, on this thread
 
 TEST_CASE("nothing is allocated on the calling thread") {
   rwkv7::inline_executor exec;
-  for (const auto& sizes : {small, large, widest_head}) check_no_allocation(exec, sizes);
+  for (const auto& sizes : {small, large, widest_head}) check_no_allocation(&exec, sizes);
 }
 
 TEST_CASE("nothing is allocated by the definition of an operation") {
   rwkv7::reference_executor exec;
-  for (const auto& sizes : {small, widest_head}) check_no_allocation(exec, sizes);
+  for (const auto& sizes : {small, widest_head}) check_no_allocation(&exec, sizes);
 }
 
 TEST_CASE("nothing is allocated by or for the threads of a thread_executor") {
   for (const int threads : {2, 4}) {
     rwkv7::thread_executor exec(threads);
     start_all_threads(exec);
-    for (const auto& sizes : {small, large}) check_no_allocation(exec, sizes);
+    for (const auto& sizes : {small, large}) check_no_allocation(&exec, sizes);
   }
 }
 
 TEST_CASE("nothing is allocated on the user's pool") {
   rwkv7_test::thread_team team(2);
-  rwkv7::bulk_executor exec(3, [&](index_t n, auto& task) { team.parallel_for(n, std::ref(task)); });
+  rwkv7_test::pool_executor exec(3, {[&](index_t n, auto& task) { team.parallel_for(n, std::ref(task)); }});
   start_all_threads(exec);
-  for (const auto& sizes : {small, large}) check_no_allocation(exec, sizes);
+  for (const auto& sizes : {small, large}) check_no_allocation(&exec, sizes);
 }
 
 TEST_CASE("a call that is refused allocates nothing before it reports") {

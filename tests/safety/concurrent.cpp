@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: all calls
 // Calls on several threads at once, each with outputs and state of its own and with inputs that all share, give the
 // bits that they give one after the other. What is read is never written: the thread sanitizer watches.
 #include <doctest/doctest.h>
@@ -11,10 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "rwkv7/exec/threads.hpp"
-#include "support/block_calls.hpp"
+#include "support/all_calls.hpp"
 #include "support/compare.hpp"
-#include "support/op_calls.hpp"
 #include "support/thread_team.hpp"
 
 using rwkv7::index_t;
@@ -39,36 +38,37 @@ class shared_inputs {
 };
 
 /// All operations and blocks of one user, with what they write.
-template <class Exec>
 struct user {
   explicit user(shared_inputs& inputs) {
-    const auto allocate = [&](std::size_t bytes, role what_for) -> void* {
-      if (what_for == role::read) return inputs.next(bytes, position);
-      return (what_for == role::write ? written : scratch).emplace_back((bytes + 3) / 4).data();
+    std::size_t position = 0;
+    const auto add = [&](auto calls_of, auto... type) {
+      const auto allocate = [&](std::size_t bytes, role what_for) -> void* {
+        if (what_for == role::read) return inputs.next(bytes, position);
+        return (what_for == role::write ? written : scratch).emplace_back((bytes + 3) / 4).data();
+      };
+      for (auto& call : calls_of(sizes, type..., allocate)) calls.push_back(std::move(call));
     };
-    const auto visit = [&](const std::string&, auto call) { calls.emplace_back(call); };
-    rwkv7_test::for_each_wkv7(sizes, allocate, visit);
-    rwkv7_test::for_each_wkv(sizes, allocate, visit);
-    rwkv7_test::for_each_other_op<rwkv7::bf16>(sizes, allocate, visit);
-    rwkv7_test::for_each_block<float>(sizes, allocate, visit);
+    add(rwkv7_test::wkv7_calls);
+    add(rwkv7_test::wkv_calls);
+    add(rwkv7_test::other_op_calls, rwkv7::dtype::bf16);
+    add(rwkv7_test::block_calls, rwkv7::dtype::f32);
   }
-  void run(Exec& exec) {
-    for (const auto& call : calls) call(exec);
+  void run(rwkv7_test::any_executor exec) {
+    for (const auto& call : calls) call.run(exec);
   }
 
-  std::size_t position = 0;
   std::deque<std::vector<float>> written, scratch;
-  std::vector<std::function<void(Exec&)>> calls;
+  std::vector<rwkv7_test::op_call> calls;
 };
 
 /// Each user runs on exec_of(user), all at once; then one after the other on `alone`.
 template <class Exec, class ExecOf>
 void check_concurrent(Exec& alone, ExecOf exec_of) {
   shared_inputs inputs;
-  std::deque<user<Exec>> together;
+  std::deque<user> together;
   for (int u = 0; u < users; ++u) together.emplace_back(inputs);
-  user<Exec> serial(inputs);
-  serial.run(alone);
+  user serial(inputs);
+  serial.run(&alone);
 
   std::atomic<int> ready = 0;
   std::vector<std::thread> threads;
@@ -76,7 +76,7 @@ void check_concurrent(Exec& alone, ExecOf exec_of) {
     threads.emplace_back([&, u] {
       ++ready;
       while (ready < users) std::this_thread::yield();
-      together[static_cast<std::size_t>(u)].run(exec_of(u));
+      together[static_cast<std::size_t>(u)].run(&exec_of(u));
     });
   for (auto& t : threads) t.join();
 
@@ -109,7 +109,7 @@ TEST_CASE("threads that share one thread_executor") {
 TEST_CASE("threads that share the program's own pool") {
   rwkv7_test::thread_team team(2);
   const auto on_team = [&](index_t n, auto& task) { team.parallel_for(n, std::ref(task)); };
-  rwkv7::bulk_executor exec(3, on_team), alone(1, on_team);
+  rwkv7_test::pool_executor exec(3, {on_team}), alone(1, {on_team});
   check_concurrent(
       alone, [&](int) -> auto& { return exec; });
 }

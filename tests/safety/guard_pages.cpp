@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: all calls
 // No operation and no block reads or writes one element too many, in either direction, on any instruction set.
 #include "support/guard_pages.hpp"
 
@@ -9,10 +10,9 @@
 #include <csignal>
 #include <span>
 #include <string>
-#include <type_traits>
+#include <vector>
 
-#include "support/block_calls.hpp"
-#include "support/op_calls.hpp"
+#include "support/all_calls.hpp"
 #include "support/sanitizer.hpp"
 
 using rwkv7_test::guard;
@@ -33,24 +33,24 @@ constexpr op_sizes odd[] = {
 // So large that work is split, at numbers of channels that no split divides.
 constexpr op_sizes splittable[] = {{.B = 2, .T = 100, .H = 5, .H_kv = 5, .N = 33, .C = 257, .rank = 65}};
 
-/// `policies`: also wkv, which has three times the code of wkv7 and ends its rows no differently.
-template <bool policies, class Exec>
-void run_everything(Exec& exec, std::span<const op_sizes> all = odd) {
+void run_everything(rwkv7_test::any_executor exec, std::span<const op_sizes> all = odd) {
+  using rwkv7::dtype;
   for (const guard where : {guard::before, guard::after})
     for (const auto& sizes : all) {
       guarded_memory memory(where);
       const auto allocate = [&](std::size_t bytes, rwkv7_test::role) { return memory.allocate(bytes); };
-      const auto visit = [&](const std::string& name, auto call) {
-        INFO(name, ", N ", sizes.N, ", C ", sizes.C, where == guard::before ? ", page before" : ", page after");
-        call(exec);  // or the program ends here
-        CHECK(true);
+      const auto run = [&](const std::vector<rwkv7_test::op_call>& calls) {
+        for (const auto& call : calls) {
+          INFO(call.name, ", N ", sizes.N, ", C ", sizes.C, where == guard::before ? ", page before" : ", page after");
+          call.run(exec);  // or the program ends here
+          CHECK(true);
+        }
       };
-      rwkv7_test::for_each_wkv7(sizes, allocate, visit);
-      if constexpr (policies) rwkv7_test::for_each_wkv(sizes, allocate, visit);
-      rwkv7_test::for_each_other_op<float>(sizes, allocate, visit);
-      rwkv7_test::for_each_other_op<rwkv7::bf16>(sizes, allocate, visit);
-      rwkv7_test::for_each_other_op<rwkv7::f16>(sizes, allocate, visit);
-      rwkv7_test::for_each_block<rwkv7::f16>(sizes, allocate, visit);
+      run(rwkv7_test::wkv7_calls(sizes, allocate));
+      run(rwkv7_test::wkv_calls(sizes, allocate));
+      for (const dtype type : {dtype::f32, dtype::bf16, dtype::f16})
+        run(rwkv7_test::other_op_calls(sizes, type, allocate));
+      run(rwkv7_test::block_calls(sizes, dtype::f16, allocate));
     }
 }
 
@@ -85,33 +85,29 @@ TEST_CASE("the pages are guarded: the last element can be touched, the one beyon
 
 TEST_CASE("nothing outside an operand is touched on the best instruction set") {
   rwkv7::inline_executor exec;
-  run_everything<true>(exec);
+  run_everything(&exec);
 }
 
-#if !defined(RWKV7_TEST_SANITIZER)  // which would take minutes to compile them
+#if !defined(RWKV7_TEST_SANITIZER)  // see erased_calls.hpp
 TEST_CASE("nothing outside an operand is touched on the other instruction sets") {
-  const auto on = []<class Arch>(Arch) {
-    if constexpr (Arch::supported() && !std::is_same_v<Arch, rwkv7::native_arch>) {
-      rwkv7::basic_inline_executor<Arch> exec;
-      run_everything<false>(exec);
-    }
-  };
-  on(xsimd::sse2{});
-  on(xsimd::fma3<xsimd::avx2>{});
+  rwkv7_test::other_arch<xsimd::sse2> sse2;
+  run_everything(&sse2);
+  rwkv7_test::other_arch<xsimd::fma3<xsimd::avx2>> avx2;
+  run_everything(&avx2);
 }
 #endif
 
 TEST_CASE("nothing outside an operand is touched by the definition of an operation") {
   rwkv7::reference_executor exec;
-  run_everything<true>(exec);
+  run_everything(&exec);
 }
 
 TEST_CASE("ranges of several threads end where they should") {
   int splits = 0;
-  rwkv7::bulk_executor exec(7, [&](rwkv7::index_t n, auto& task) {
-    ++splits;
-    while (n-- > 0) task(n);
-  });
-  run_everything<true>(exec, splittable);
+  rwkv7_test::pool_executor exec(7, {[&](rwkv7::index_t n, auto& task) {
+                                   ++splits;
+                                   while (n-- > 0) task(n);
+                                 }});
+  run_everything(&exec, splittable);
   CHECK(splits > 100);
 }

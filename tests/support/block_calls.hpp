@@ -9,17 +9,15 @@
 
 namespace rwkv7_test {
 
-/// visit(name, call) for the blocks, with parameters of type W; call(exec) runs one. N may be any head size, C need not
-/// be H · N.
-template <class W, class Allocate, class Visit>
-void for_each_block(const op_sizes& s, Allocate allocate, Visit visit) {
+/// visit(name, call) for the blocks, with parameters of this type; call(exec) runs one. N may be any head size, C need
+/// not be H · N.
+template <class Allocate, class Visit>
+void for_each_block(const op_sizes& s, rwkv7::dtype type, Allocate allocate, Visit visit) {
   operand_source<Allocate> o(std::move(allocate));
   const auto [B, T, H, H_kv, N, C, rank] = s;
   const index_t D = H * N, F = 2 * C + 1;
-  const auto vector = [&o](index_t n) { return rwkv7::weights<1>(o.template in<W>({n}, 1.0f)); };
-  const auto matrix = [&o](index_t rows, index_t columns) {
-    return rwkv7::weights<2>(o.template in<W>({rows, columns}, 0.2f));
-  };
+  const auto vector = [&](index_t n) { return o.parameter(type, {n}, 1.0f); };
+  const auto matrix = [&](index_t rows, index_t columns) { return o.parameter(type, {rows, columns}, 0.2f); };
   const auto low_rank = [&, rank = rank, C = C](bool biased) {
     return rwkv7::low_rank_weights{matrix(C, rank), matrix(rank, D), biased ? vector(D) : rwkv7::weights<1>{}};
   };

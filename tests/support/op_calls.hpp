@@ -9,18 +9,11 @@
 #include <utility>
 
 #include "rwkv7/timemix.hpp"
+#include "support/op_sizes.hpp"
 #include "support/pattern.hpp"
 #include "support/strided.hpp"
 
 namespace rwkv7_test {
-
-/// None a multiple of a vector, so that every loop has a tail.
-struct op_sizes {
-  index_t B = 2, T = 37, H = 4, H_kv = 2, N = 19, C = 77, rank = 13;
-};
-
-/// What the operation will do with the memory it asks for.
-enum class role { read, write, scratch };
 
 /// Dense tensors in memory from `allocate(bytes, role)`; also what is written starts from known values.
 template <class Allocate>
@@ -31,6 +24,20 @@ class operand_source {
   template <class T = float, std::size_t Rank>
   view<const T, static_cast<int>(Rank)> in(const index_t (&extents)[Rank], float scale = 0.5f) {
     return make<T>(extents, role::read, scale);
+  }
+  /// A parameter of this type.
+  template <std::size_t Rank>
+  rwkv7::weights<static_cast<int>(Rank)> parameter(rwkv7::dtype type, const index_t (&extents)[Rank],
+                                                   float scale = 0.5f) {
+    switch (type) {
+      case rwkv7::dtype::f16:
+        return in<rwkv7::f16>(extents, scale);
+      case rwkv7::dtype::bf16:
+        return in<rwkv7::bf16>(extents, scale);
+      case rwkv7::dtype::f32:
+        break;
+    }
+    return in<float>(extents, scale);
   }
   template <std::size_t Rank>
   view<float, static_cast<int>(Rank)> out(const index_t (&extents)[Rank]) {
@@ -114,9 +121,9 @@ void for_each_wkv(const op_sizes& s, Allocate allocate, Visit visit) {
   visit("wkv, before_bonus", [=](auto& exec) { rwkv7::wkv(exec, seq, bonus, y, {.initial = S}); });
 }
 
-/// visit(name, call) for all other operations, with parameters of type W.
-template <class W, class Allocate, class Visit>
-void for_each_other_op(const op_sizes& s, Allocate allocate, Visit visit) {
+/// visit(name, call) for all other operations, with parameters of this type.
+template <class Allocate, class Visit>
+void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, Visit visit) {
   operand_source<Allocate> o(std::move(allocate));
   const auto [B, T, H, H_kv, N, C, rank] = s;
   const index_t D = H * N;
@@ -126,10 +133,10 @@ void for_each_other_op(const op_sizes& s, Allocate allocate, Visit visit) {
   const auto z = o.out({B, T, H, N}), z2 = o.out({B, T, H, N}), z3 = o.out({B, T, H, N});
   const auto shift = o.out({B, C});
   const auto wide = o.out({B, T, D});
-  const rwkv7::weights<1> c1 = o.template in<W>({C}), c2 = o.template in<W>({C});
-  const rwkv7::weights<1> d1 = o.template in<W>({D}), d2 = o.template in<W>({D}), d_kv = o.template in<W>({H_kv * N});
-  const rwkv7::weights<2> r_k = o.template in<W>({H, N}), matrix = o.template in<W>({D, C});
-  const rwkv7::low_rank_weights low{o.template in<W>({C, rank}), o.template in<W>({rank, D}), d1};
+  const auto c1 = o.parameter(type, {C}), c2 = o.parameter(type, {C});
+  const auto d1 = o.parameter(type, {D}), d2 = o.parameter(type, {D}), d_kv = o.parameter(type, {H_kv * N});
+  const auto r_k = o.parameter(type, {H, N}), matrix = o.parameter(type, {D, C});
+  const rwkv7::low_rank_weights low{o.parameter(type, {C, rank}), o.parameter(type, {rank, D}), d1};
   const rwkv7::sequences seq = rwkv7::dense{B, T};
 
   visit("bonus", [=](auto& exec) {
