@@ -3,10 +3,13 @@
 /// minizip.
 #pragma once
 
+#include "rwkv7/model/chat.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "rwkv7/model/checkpoint.hpp"
 #include "rwkv7/model/model_state.hpp"
 #include "rwkv7/model/sampler.hpp"
 #include "rwkv7/model/stop_strings.hpp"
 #include "rwkv7/model/tokenizer.hpp"
+#include "rwkv7/model/utf8_stream.hpp"
+#include "rwkv7/model/world_tokenizer.hpp"
 #include "rwkv7/timemix.hpp"
