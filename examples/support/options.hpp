@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Command lines of "--name value" pairs.
+/// Command lines of "--name value" pairs, flags and file names.
 #pragma once
 
 #include <algorithm>
@@ -20,19 +20,31 @@ struct bad_input : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Every option at most once, with a value that is not empty. Throws bad_input for anything else.
+/// Every option at most once, with a value that is not empty unless it is a flag; up to `most_operands` arguments that
+/// belong to no option. Throws bad_input for anything else.
 class options {
  public:
-  options(const std::vector<std::string>& arguments, const std::vector<std::string>& names) {
+  options(const std::vector<std::string>& arguments, const std::vector<std::string>& names,
+          const std::vector<std::string>& flags = {}, std::size_t most_operands = 0) {
+    const auto is_in = [](const std::vector<std::string>& all, const std::string& name) {
+      return std::find(all.begin(), all.end(), name) != all.end();
+    };
     for (std::size_t i = 0; i < arguments.size(); ++i) {
       const auto& name = arguments[i];
-      if (!name.starts_with('-')) throw bad_input("unexpected argument '" + name + "'");
-      if (std::find(names.begin(), names.end(), name) == names.end()) throw bad_input("unknown option '" + name + "'");
+      if (!name.starts_with('-')) {
+        if (name.empty() || operands_.size() == most_operands) throw bad_input("unexpected argument '" + name + "'");
+        operands_.push_back(name);
+        continue;
+      }
+      const bool flag = is_in(flags, name);
+      if (!flag && !is_in(names, name)) throw bad_input("unknown option '" + name + "'");
       if (has(name)) throw bad_input(name + " is given twice");
-      if (++i == arguments.size() || arguments[i].empty()) throw bad_input(name + " needs a value");
-      given_[name] = arguments[i];
+      if (!flag && (++i == arguments.size() || arguments[i].empty())) throw bad_input(name + " needs a value");
+      given_[name] = flag ? "" : arguments[i];
     }
   }
+
+  const std::vector<std::string>& operands() const { return operands_; }
 
   bool has(const std::string& name) const { return given_.contains(name); }
   /// Empty for one that was not given.
@@ -76,6 +88,7 @@ class options {
   }
 
   std::map<std::string, std::string> given_;
+  std::vector<std::string> operands_;
 };
 
 }  // namespace examples

@@ -4,6 +4,7 @@
 
 #include "support/example_models.hpp"
 #include "support/program.hpp"
+#include "support/vocabulary.hpp"
 
 using rwkv7_test::run_example;
 using rwkv7_test::temporary_file;
@@ -106,7 +107,33 @@ TEST_CASE("lists of tokens") {
 
 TEST_CASE("a prompt for a model whose tokens are not bytes") {
   check_refused({"--model", small_model(), "--prompt", "hello"},
-                "--prompt needs a model of 256 tokens, one per byte; this one has 61: give --tokens");
+                "--prompt needs a model of 256 tokens, one per byte, or --vocab; this one has 61 tokens");
+}
+
+TEST_CASE("a prompt that the vocabulary makes tokens of which the model does not have") {
+  const temporary_file vocabulary(rwkv7_test::vocabulary_text(rwkv7_test::single_bytes()));
+  const auto path = vocabulary.path().string();
+  check_refused({"--model", small_model(), "--vocab", path, "--prompt", "\x07 hi"},
+                "--vocab: got token 106 from the text, want less than the model's 61");
+  check_refused({"--model", byte_model(), "--vocab", path, "--prompt", "\xff"},
+                "--vocab: got token 256 from the text, want less than the model's 256");
+}
+
+TEST_CASE("a vocabulary that is none") {
+  const temporary_folder folder;
+  const auto file = folder.file("vocabulary");
+  check_option({"--vocab", file}, "rwkv7::file: " + file + ": does not exist");
+  check_option({"--vocab", folder.file("")}, "rwkv7::file: " + folder.file("") + ": is not a regular file");
+  check_option({"--vocab", ""}, "--vocab needs a value");
+  std::ofstream(file) << "no vocabulary";
+  check_option({"--vocab", file},
+               "rwkv7::world_tokenizer: " + file + ": line 1: fields: got no vocabulary, want <id> <literal> <length>");
+}
+
+TEST_CASE("a chat without a question") {
+  check_refused({"--model", byte_model(), "--tokens", "1", "--chat"}, "--chat needs --prompt; see --help");
+  check_option({"--chat", "--chat"}, "--chat is given twice");
+  check_option({"--chat", "hello"}, "unexpected argument 'hello'");
 }
 
 TEST_CASE("files that are no model") {
@@ -132,8 +159,11 @@ TEST_CASE("a model whose logits are not numbers") {
   CHECK(run.err.ends_with("\ngenerate: rwkv7::sampler: logits[0]: got NaN\n"));
 }
 
-TEST_CASE("a file for the logits that would replace the model") {
+TEST_CASE("a file for the logits that would replace the model or the vocabulary") {
   check_option({"--logits-out", byte_model()}, "--logits-out is the model itself");
+  const temporary_file vocabulary(rwkv7_test::vocabulary_text(rwkv7_test::single_bytes()));
+  const auto path = vocabulary.path().string();
+  check_option({"--vocab", path, "--logits-out", path}, "--logits-out is the vocabulary itself");
 }
 
 TEST_CASE("what cannot be written is nobody's bad input") {
@@ -172,7 +202,7 @@ TEST_CASE("--help explains and succeeds") {
   const auto run = run_example("generate", {"--help"});
   CHECK(run.status == 0);
   CHECK(run.err == "");
-  for (const std::string option : {"--model", "--prompt", "--tokens", "-n", "--temp", "--top-p", "--top-k", "--seed",
-                                   "--threads", "--chunk", "--logits-out"})
+  for (const std::string option : {"--model", "--vocab", "--prompt", "--chat", "--tokens", "-n", "--temp", "--top-p",
+                                   "--top-k", "--seed", "--threads", "--chunk", "--logits-out"})
     CHECK(run.out.find("\n  " + option + " ") != run.out.npos);
 }
