@@ -42,7 +42,7 @@ constexpr char usage[] =
     "  --chunk N          tokens of the prompt per call; 128\n"
     "  --logits-out FILE  the logits after every given token: [tokens, vocabulary] float32, little-endian\n"
     "\n"
-    "Generated text goes to the standard output, or token numbers where tokens are not bytes and --vocab is not given.\n"
+    "Generated text goes to the standard output, or token numbers where tokens are not bytes and there is no --vocab.\n"
     "With --vocab, token 0 ends the text.\n";
 
 struct request {
