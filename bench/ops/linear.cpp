@@ -3,6 +3,7 @@
 
 #include <Eigen/Core>
 
+#include "peers/llama.hpp"
 #include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
 #include "rwkv7/exec/threads.hpp"
@@ -67,37 +68,71 @@ struct problem {
   }
 };
 
+/// The same weights in the same type. It rounds x to the type of the weights before it multiplies.
+template <class W>
+rival llama_linear(const std::shared_ptr<problem<W>>& p, int threads) {
+  constexpr ggml_type type = std::is_same_v<W, f16>    ? ggml_type::f16
+                             : std::is_same_v<W, bf16> ? ggml_type::bf16
+                                                       : ggml_type::f32;
+  const auto op = std::make_shared<llama_operation>(threads);
+  const auto weight = op->input(type, p->in, p->out), x = op->input(ggml_type::f32, p->in, p->T);
+  op->finish(llama()->ggml.ggml_mul_mat(op->context(), weight, x));
+  op->set(weight, p->stored), op->set(x, p->x);
+  const auto read = [p, op] {
+    op->run();
+    op->get(p->y_rival);
+  };
+  return {"llama.cpp", [op] { op->run(); }, [p, read] { return p->error(read, p->y_rival); }, [op] { op->rest(); }};
+}
+
 template <class W, class Exec>
 void add_shape(index_t T, index_t in, index_t out, std::shared_ptr<Exec> exec) {
-  const auto p = std::make_shared<problem<W>>(T, in, out);
-  const auto ours = [p, exec] { p->run(*exec); };
-  subject s{.name = std::string("linear/forward/cpu/") + name_of(dtype_of<W>) + "/T:" + std::to_string(T) +
-                    "/in:" + std::to_string(in) + "/out:" + std::to_string(out) +
-                    "/threads:" + std::to_string(exec->concurrency()),
-            .tokens = static_cast<double>(T),
-            .flops = 2.0 * static_cast<double>(T * in * out),
-            .bytes = static_cast<double>(in * out) * sizeof(W) + 4.0 * static_cast<double>(T * (in + out)),
-            .run = ours,
-            .error = [p, ours] { return p->error(ours, p->y); }};
-  if (std::is_same_v<W, float> && exec->concurrency() == 1) {
-    const auto scalar = [p] { p->run_scalar(); }, eigen = [p] { p->run_eigen(); };
-    s.rivals.push_back({"scalar", scalar, [p, scalar] { return p->error(scalar, p->y_rival); }});
-    s.rivals.push_back({"eigen", eigen, [p, eigen] { return p->error(eigen, p->y_rival); }});
-  }
-  add(std::move(s));
+  const auto threads = static_cast<int>(exec->concurrency());
+  const std::string name = std::string("linear/forward/cpu/") + name_of(dtype_of<W>) + "/T:" + std::to_string(T) +
+                           "/in:" + std::to_string(in) + "/out:" + std::to_string(out) +
+                           "/threads:" + std::to_string(threads);
+  add(name, [T, in, out, exec, threads] {
+    const auto p = std::make_shared<problem<W>>(T, in, out);
+    const auto ours = [p, exec] { p->run(*exec); };
+    subject s{.tokens = static_cast<double>(T),
+              .flops = 2.0 * static_cast<double>(T * in * out),
+              .bytes = static_cast<double>(in * out) * sizeof(W) + 4.0 * static_cast<double>(T * (in + out)),
+              .run = ours,
+              .error = [p, ours] { return p->error(ours, p->y); }};
+    if (std::is_same_v<W, float> && threads == 1) {
+      const auto scalar = [p] { p->run_scalar(); }, eigen = [p] { p->run_eigen(); };
+      if (in * out <= 768 * 3072)  // larger ones would take minutes
+        s.rivals.push_back({"scalar", scalar, [p, scalar] { return p->error(scalar, p->y_rival); }});
+      s.rivals.push_back({"eigen", eigen, [p, eigen] { return p->error(eigen, p->y_rival); }});
+    }
+    if (llama()) s.rivals.push_back(llama_linear(p, threads));
+    return s;
+  });
+}
+
+template <class W>
+void add_shapes(index_t T, index_t in, index_t out) {
+  static const auto one = std::make_shared<inline_executor>();
+  static const auto two = std::make_shared<thread_executor>(2);
+  add_shape<W>(T, in, out, one);
+  add_shape<W>(T, in, out, two);
 }
 
 const int registered = [] {
-  const auto one = std::make_shared<inline_executor>();
-  const auto two = std::make_shared<thread_executor>(2);
-  for (const index_t T : {1, 16, 128}) {
-    add_shape<float>(T, 768, 768, one);
-    add_shape<float>(T, 768, 3072, one);
-    add_shape<float>(T, 2048, 2048, one);
-    add_shape<float>(T, 2048, 2048, two);
-    add_shape<bf16>(T, 2048, 2048, one);
-    add_shape<f16>(T, 2048, 2048, one);
-  }
+  const auto add_types = [](index_t T, index_t in, index_t out) {
+    add_shapes<float>(T, in, out);
+    add_shapes<bf16>(T, in, out);
+    add_shapes<f16>(T, in, out);
+  };
+  for (const index_t T : {1, 128})
+    for (const index_t C : {768, 2048}) {  // the published 0.1B and 1.5B
+      add_types(T, C, C);
+      add_types(T, C, 4 * C);
+      add_types(T, 4 * C, C);
+    }
+  add_types(1, 768, 65536);
+  add_types(1, 2048, 65536);
+  for (const index_t C : {768, 2048}) add_shapes<float>(16, C, C);
   return 0;
 }();
 

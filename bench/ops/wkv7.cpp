@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "rwkv7/ops/wkv7.hpp"
 
+#include "peers/llama.hpp"
 #include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
 #include "rwkv7/exec/threads.hpp"
@@ -34,21 +35,25 @@ void scalar_wkv7(index_t B, index_t T, index_t H, index_t N, const float* r, con
 
 struct problem {
   index_t B, T, H, N;
-  std::vector<float> r, w, k, v, a, b, y, S, y_scalar, S_scalar;
-  std::vector<double> y_exact;
+  std::vector<float> r, w, k, v, a, b, y, S, y_rival, S_rival;
+  std::vector<double> y_exact, S_exact;
 
   problem(index_t B_, index_t T_, index_t H_, index_t N_) : B(B_), T(T_), H(H_), N(N_) {
     const index_t n = B * T * H * N;
-    r = noise(n), k = noise(n), v = noise(n), y.resize(r.size()), y_scalar = y;
+    r = noise(n), k = noise(n), v = noise(n), y.resize(r.size()), y_rival = y;
     w = noise(n, 0.2f, 0.79f);
     a = noise(n, std::sqrt(3.0f / static_cast<float>(N)));
     b = a;
     for (auto& x : b) x *= -0.5f;
-    S.assign(static_cast<std::size_t>(B * H * N * N), 0.0f), S_scalar = S;
+    S.assign(static_cast<std::size_t>(B * H * N * N), 0.0f), S_rival = S;
   }
   template <class T_>
   auto tensor(std::vector<T_>& x) {
     return view<T_, 4>(x.data(), {B, T, H, N});
+  }
+  template <class T_>
+  auto in_place(std::vector<T_>& x) {
+    return state<T_>::in_place({x.data(), {B, H, N, N}});
   }
   template <class Exec>
   void run(Exec& exec) {
@@ -59,18 +64,17 @@ struct problem {
                             .v = tensor(v),
                             .a = tensor(a),
                             .b = tensor(b)},
-         tensor(y), state<float>::in_place({S.data(), {B, H, N, N}}));
+         tensor(y), in_place(S));
   }
   void run_scalar() {
-    scalar_wkv7(B, T, H, N, r.data(), w.data(), k.data(), v.data(), a.data(), b.data(), y_scalar.data(),
-                S_scalar.data());
+    scalar_wkv7(B, T, H, N, r.data(), w.data(), k.data(), v.data(), a.data(), b.data(), y_rival.data(), S_rival.data());
   }
-  /// From a zero state, so that the number of runs before does not matter.
+  /// Of outputs and final state, from a zero state, so that the number of runs before does not matter.
   double error(const std::function<void()>& f, std::vector<float>& out, std::vector<float>& carried) {
     const auto wide = [](const std::vector<float>& x) { return std::vector<double>(x.begin(), x.end()); };
     if (y_exact.empty()) {
       auto R = wide(r), W = wide(w), K = wide(k), V = wide(v), A = wide(a), B2 = wide(b);
-      y_exact.resize(r.size());
+      y_exact.resize(r.size()), S_exact.resize(S.size());
       wkv7(reference_executor{}, dense{B, T},
            wkv7_inputs<double>{.r = tensor(R),
                                .w = decay<double>::factor(tensor(W)),
@@ -78,29 +82,56 @@ struct problem {
                                .v = tensor(V),
                                .a = tensor(A),
                                .b = tensor(B2)},
-           tensor(y_exact));
+           tensor(y_exact), in_place(S_exact));
     }
     std::fill(carried.begin(), carried.end(), 0.0f);
     f();
-    return max_err(out, y_exact);
+    return std::max(max_err(out, y_exact), max_err(carried, S_exact));
   }
 };
 
+/// The same tensors in the same order. It reads the state and writes the new one beside the outputs; llama.cpp's copy
+/// back into the state is not counted against it.
+rival llama_wkv7(const std::shared_ptr<problem>& p, int threads) {
+  const auto op = std::make_shared<llama_operation>(threads);
+  const auto token_input = [&] { return op->input(ggml_type::f32, p->N, p->H, p->B * p->T); };
+  const auto r = token_input(), w = token_input(), k = token_input(), v = token_input(), a = token_input(),
+             b = token_input(), S = op->input(ggml_type::f32, p->N * p->N * p->H, p->B);
+  op->finish(llama()->ggml.ggml_rwkv_wkv7(op->context(), r, w, k, v, a, b, S));
+  op->set(r, p->r), op->set(w, p->w), op->set(k, p->k), op->set(v, p->v), op->set(a, p->a), op->set(b, p->b);
+  op->set(S, std::vector<float>(p->S.size()));
+  const auto read = [p, op] {
+    op->run();
+    op->get(p->y_rival), op->get(p->S_rival, p->y_rival.size());
+  };
+  return {"llama.cpp", [op] { op->run(); }, [p, read] { return p->error(read, p->y_rival, p->S_rival); },
+          [op] { op->rest(); }};
+}
+
 template <class Exec>
 void add_shape(index_t B, index_t T, index_t H, index_t N, std::shared_ptr<Exec> exec) {
-  const auto p = std::make_shared<problem>(B, T, H, N);
-  const auto ours = [p, exec] { p->run(*exec); };
-  const auto scalar = [p] { p->run_scalar(); };
-  const double heads = static_cast<double>(B * T * H), n = static_cast<double>(N);
-  // Five multiply-adds for each element of the state; six operands in, one out, the state read and written once a call.
-  add({.name = "wkv7/forward/cpu/f32/B:" + std::to_string(B) + "/T:" + std::to_string(T) + "/H:" + std::to_string(H) +
-               "/N:" + std::to_string(N) + "/threads:" + std::to_string(exec->concurrency()),
-       .tokens = static_cast<double>(B * T),
-       .flops = heads * 10 * n * n,
-       .bytes = heads * 28 * n + static_cast<double>(B * H) * 8 * n * n,
-       .run = ours,
-       .error = [p, ours] { return p->error(ours, p->y, p->S); },
-       .rivals = {{"scalar", scalar, [p, scalar] { return p->error(scalar, p->y_scalar, p->S_scalar); }}}});
+  const auto threads = static_cast<int>(exec->concurrency());
+  const std::string name = "wkv7/forward/cpu/f32/B:" + std::to_string(B) + "/T:" + std::to_string(T) +
+                           "/H:" + std::to_string(H) + "/N:" + std::to_string(N) +
+                           "/threads:" + std::to_string(threads);
+  add(name, [B, T, H, N, exec, threads] {
+    const auto p = std::make_shared<problem>(B, T, H, N);
+    const auto ours = [p, exec] { p->run(*exec); };
+    const double heads = static_cast<double>(B * T * H), n = static_cast<double>(N);
+    // Five multiply-adds for each element of the state; six operands in, one out, the state read and written once a
+    // call.
+    subject s{.tokens = static_cast<double>(B * T),
+              .flops = heads * 10 * n * n,
+              .bytes = heads * 28 * n + static_cast<double>(B * H) * 8 * n * n,
+              .run = ours,
+              .error = [p, ours] { return p->error(ours, p->y, p->S); }};
+    if (threads == 1) {
+      const auto scalar = [p] { p->run_scalar(); };
+      s.rivals.push_back({"scalar", scalar, [p, scalar] { return p->error(scalar, p->y_rival, p->S_rival); }});
+    }
+    if (llama()) s.rivals.push_back(llama_wkv7(p, threads));
+    return s;
+  });
 }
 
 const int registered = [] {
@@ -108,6 +139,7 @@ const int registered = [] {
   const auto two = std::make_shared<thread_executor>(2);
   for (const index_t T : {1, 16, 128, 1024}) {
     add_shape(1, T, 12, 64, one);
+    add_shape(1, T, 12, 64, two);
     add_shape(1, T, 32, 64, one);
     add_shape(1, T, 32, 64, two);
     add_shape(1, T, 16, 128, one);

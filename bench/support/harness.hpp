@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-/// Rows of the benchmark. Each shows, beside Google Benchmark's own time: tokens/s, flop/s and bytes/s, the ratio to a
-/// named rival timed in turn with ours in the same process, and the error of both against the reference executor.
+/// Rows of the benchmark. Each shows, beside Google Benchmark's own time: tokens/s, flop/s and bytes/s, the ratio to
+/// named rivals timed in turn with ours in the same process, and the error of both sides against double.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,40 +21,47 @@ namespace rwkv7_bench {
 
 using rwkv7::index_t;
 
-/// Unit-scale values, the same in every run.
+namespace detail {
+inline std::uint64_t noise_seed;
+}
+
+/// Unit-scale values, the same in every run of a row.
 inline std::vector<float> noise(index_t n, float scale = 1.0f, float offset = 0.0f) {
-  static std::uint64_t seed = 1;
   std::vector<float> v(static_cast<std::size_t>(n));
   for (auto& x : v) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    x = offset + scale * (static_cast<float>(seed >> 40) * 0x1p-23f - 1.0f);
+    detail::noise_seed = detail::noise_seed * 6364136223846793005u + 1442695040888963407u;
+    x = offset + scale * (static_cast<float>(detail::noise_seed >> 40) * 0x1p-23f - 1.0f);
   }
   return v;
 }
 
-/// max |x - y| / max |y|.
+/// max |x - y| / max |y|; NaN where either holds one.
 template <class T, class U>
 double max_err(const std::vector<T>& x, const std::vector<U>& y) {
   double difference = 0, largest = 0;
   for (std::size_t i = 0; i < y.size(); ++i) {
-    difference = std::max(difference, std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i])));
+    const double apart = std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i]));
+    if (apart > difference || std::isnan(apart)) difference = apart;  // a NaN stays: nothing is larger
     largest = std::max(largest, std::abs(static_cast<double>(y[i])));
   }
   return difference / largest;
 }
 
+/// Somebody else's code for the same thing.
 struct rival {
   std::string name;
   std::function<void()> run;
   std::function<double()> error;
+  std::function<void()> rest{};  // after its turn: stops threads that would spin through ours
 };
 
+/// What a row measures.
 struct subject {
-  std::string name;
   double tokens, flops, bytes;  // per run
   std::function<void()> run;
   std::function<double()> error;
   std::vector<rival> rivals{};
+  std::function<double()> max_logit_diff{};  // between ours and the last rival, once both errors have been taken
 };
 
 inline double seconds(const std::function<void()>& f, int repetitions) {
@@ -63,37 +70,84 @@ inline double seconds(const std::function<void()>& f, int repetitions) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repetitions;
 }
 
-/// Time of the rival over ours: both in turn, at least a millisecond a sample, the median of nine pairs.
-inline double paired_ratio(const std::function<void()>& ours, const std::function<void()>& theirs) {
+struct quartiles {
+  double low, median, high;
+};
+
+/// Time of the rival over ours: eleven pairs, each side first in turn, at least two milliseconds a sample after a run
+/// that is not timed (it wakes threads and brings back what the other side drove out of the caches).
+inline quartiles paired_ratio(const std::function<void()>& ours, const rival& theirs) {
   const auto repetitions = [](const std::function<void()>& f) {
-    return 1 + static_cast<int>(std::min(1e-3 / std::max(seconds(f, 1), 1e-9), 1e5));
+    return 1 + static_cast<int>(std::min(2e-3 / std::max(seconds(f, 1), 1e-9), 1e5));
   };
-  const int n = repetitions(ours), m = repetitions(theirs);
-  std::vector<double> ratios;
-  for (int i = 0; i < 9; ++i) {
-    const double mine = seconds(ours, n);
-    ratios.push_back(seconds(theirs, m) / mine);
+  const auto rest = [&] {
+    if (theirs.rest) theirs.rest();
+  };
+  const int m = repetitions(theirs.run);
+  rest();
+  const int n = repetitions(ours);
+  std::array<double, 11> ratios;
+  for (std::size_t i = 0; i < ratios.size(); ++i) {
+    double mine = 0, other = 0;
+    for (const bool our_turn : {i % 2 == 0, i % 2 != 0}) {
+      const auto& f = our_turn ? ours : theirs.run;
+      f();
+      (our_turn ? mine : other) = seconds(f, our_turn ? n : m);
+      if (!our_turn) rest();
+    }
+    ratios[i] = other / mine;
   }
-  std::nth_element(ratios.begin(), ratios.begin() + 4, ratios.end());
-  return ratios[4];
+  std::sort(ratios.begin(), ratios.end());
+  return {ratios[2], ratios[5], ratios[8]};
 }
 
-inline void add(subject s) {
-  benchmark::RegisterBenchmark(s.name.c_str(), [s](benchmark::State& state) {
-    s.run();
-    state.counters["max_err"] = s.error();
-    for (const auto& r : s.rivals) {
-      r.run();
-      state.counters[r.name + "_err"] = r.error();
-      state.counters["x_" + r.name] = paired_ratio(s.run, r.run);
+/// A row whose turn it is.
+struct measured {
+  std::string name;
+  subject s;
+  std::vector<std::pair<std::string, double>> columns{};
+};
+inline std::unique_ptr<measured>& current_row() {
+  static std::unique_ptr<measured> row;
+  return row;
+}
+inline void remove_rows() {
+  current_row().reset();
+  benchmark::ClearRegisteredBenchmarks();
+}
+
+/// A row. `make` is called when it is the row's turn, and what it made is freed when the next row begins: the rows of a
+/// whole run do not fit into memory together.
+inline void add(const std::string& name, std::function<subject()> make) {
+  benchmark::RegisterBenchmark(name.c_str(), [name, make](benchmark::State& state) {
+    auto& current = current_row();  // Google Benchmark calls a row several times
+    if (!current || current->name != name) {
+      current.reset();
+      detail::noise_seed = 1;
+      auto row = std::make_unique<measured>(measured{name, make()});
+      const subject& s = row->s;
+      const auto column = [&](const std::string& what, double value) { row->columns.emplace_back(what, value); };
+      s.run();
+      column("max_err", s.error());
+      for (const auto& r : s.rivals) {
+        r.run();
+        column(r.name + "_err", r.error());
+        const auto ratio = paired_ratio(s.run, r);
+        column("x_" + r.name, ratio.median);
+        column("x_" + r.name + "_low", ratio.low);
+        column("x_" + r.name + "_high", ratio.high);
+      }
+      if (s.max_logit_diff) column("max_logit_diff", s.max_logit_diff());
+      current = std::move(row);
     }
-    for (auto _ : state) s.run();
-    const auto rate = [](double each) {
+    for (auto _ : state) current->s.run();
+    const auto rate = [&](double each) {
       return benchmark::Counter(each, benchmark::Counter::kIsIterationInvariantRate);
     };
-    state.counters["tokens/s"] = rate(s.tokens);
-    state.counters["flop/s"] = rate(s.flops);
-    state.counters["bytes/s"] = rate(s.bytes);
+    for (const auto& [what, value] : current->columns) state.counters[what] = value;
+    state.counters["tokens/s"] = rate(current->s.tokens);
+    state.counters["flop/s"] = rate(current->s.flops);
+    state.counters["bytes/s"] = rate(current->s.bytes);
   })->UseRealTime();
 }
 

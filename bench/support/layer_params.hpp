@@ -52,43 +52,46 @@ struct layer_params {
 template <class Call>
 void add_block(const std::string& name, double multiply_adds, std::size_t (*scratch)(const layer_params&, index_t),
                Call call) {
-  static const auto params = std::make_shared<layer_params>();
   const auto add_shape = [&]<class Exec>(index_t T, std::shared_ptr<Exec> exec) {
-    struct buffers {
-      std::vector<float> x, first, y, y_plain;
-      std::vector<std::byte> memory;
-    };
-    const auto z = std::make_shared<buffers>();
-    z->x = z->first = noise(T * params->d.C);
-    z->y = z->y_plain = z->x;
-    z->memory.resize(2 * scratch(*params, T));  // in double for the truth
-    const auto run_in = [z, T, call]<class T_>(auto& e, std::vector<T_>& x, std::vector<T_>& first,
-                                               std::vector<T_>& y) {
-      const auto tensor = [T](std::vector<T_>& v) { return rwkv7::view<T_, 3>(v.data(), {1, T, params->d.C}); };
-      call(e, *params, tensor(x), tensor(first), tensor(y), rwkv7::workspace(z->memory));
-    };
-    const auto run = [z, exec, run_in] { run_in(*exec, z->x, z->first, z->y); };
-    const auto run_plain = [z, run_in] {
-      rwkv7::reference_executor reference;
-      run_in(reference, z->x, z->first, z->y_plain);
-    };
-    const auto error = [z, run_in](const std::function<void()>& f, std::vector<float>& y) {
-      std::vector<double> x(z->x.begin(), z->x.end()), first(z->first.begin(), z->first.end()),
-          truth(z->x.begin(), z->x.end());
-      rwkv7::reference_executor reference;
-      run_in(reference, x, first, truth);
-      y = z->x;
-      f();
-      return max_err(y, truth);
-    };
-    add({.name = name + "/forward/cpu/f32/B:1/T:" + std::to_string(T) +
-                 "/C:768/threads:" + std::to_string(exec->concurrency()),
-         .tokens = static_cast<double>(T),
-         .flops = 2 * multiply_adds * static_cast<double>(T),
-         .bytes = 4 * multiply_adds,  // every weight once; the state and the activations are small beside them
-         .run = run,
-         .error = [z, run, error] { return error(run, z->y); },
-         .rivals = {{"reference", run_plain, [z, run_plain, error] { return error(run_plain, z->y_plain); }}}});
+    const std::string row =
+        name + "/forward/cpu/f32/B:1/T:" + std::to_string(T) + "/C:768/threads:" + std::to_string(exec->concurrency());
+    add(row, [multiply_adds, scratch, call, T, exec] {
+      struct buffers {
+        layer_params params;
+        std::vector<float> x, first, y, y_plain;
+        std::vector<std::byte> memory;
+      };
+      const auto z = std::make_shared<buffers>();
+      z->x = z->first = noise(T * z->params.d.C);
+      z->y = z->y_plain = z->x;
+      z->memory.resize(2 * scratch(z->params, T));  // in double for the truth
+      const auto run_in = [z, T, call]<class T_>(auto& e, std::vector<T_>& x, std::vector<T_>& first,
+                                                 std::vector<T_>& y) {
+        const auto tensor = [&](std::vector<T_>& v) { return rwkv7::view<T_, 3>(v.data(), {1, T, z->params.d.C}); };
+        call(e, z->params, tensor(x), tensor(first), tensor(y), rwkv7::workspace(z->memory));
+      };
+      const auto run = [z, exec, run_in] { run_in(*exec, z->x, z->first, z->y); };
+      const auto run_plain = [z, run_in] {
+        rwkv7::reference_executor reference;
+        run_in(reference, z->x, z->first, z->y_plain);
+      };
+      const auto error = [z, run_in](const std::function<void()>& f, std::vector<float>& y) {
+        std::vector<double> x(z->x.begin(), z->x.end()), first(z->first.begin(), z->first.end()),
+            truth(z->x.begin(), z->x.end());
+        rwkv7::reference_executor reference;
+        run_in(reference, x, first, truth);
+        y = z->x;
+        f();
+        return max_err(y, truth);
+      };
+      return subject{
+          .tokens = static_cast<double>(T),
+          .flops = 2 * multiply_adds * static_cast<double>(T),
+          .bytes = 4 * multiply_adds,  // every weight once; the state and the activations are small beside them
+          .run = run,
+          .error = [z, run, error] { return error(run, z->y); },
+          .rivals = {{"reference", run_plain, [z, run_plain, error] { return error(run_plain, z->y_plain); }}}};
+    });
   };
   const auto one = std::make_shared<rwkv7::inline_executor>();
   const auto two = std::make_shared<rwkv7::thread_executor>(2);

@@ -60,33 +60,35 @@ struct counts {
 template <class Call>
 void add_operation(const std::string& name, const counts& c, Call call) {
   const auto add_shape = [&]<class Exec>(const extents& e, std::shared_ptr<Exec> exec) {
-    const auto ours = std::make_shared<operands<float>>(e, c.inputs, c.outputs, c.parameters);
-    const auto plain = std::make_shared<operands<float>>(*ours);
-    const auto exact = std::make_shared<operands<double>>(*ours);
-    const auto run = [ours, exec, call] { call(*exec, *ours); };
-    const auto run_plain = [plain, call] {
-      rwkv7::reference_executor reference;
-      call(reference, *plain);
-    };
-    // Operations that accumulate start from their outputs' first values again.
-    const auto error = [exact, call](operands<float>& z, const std::function<void()>& f) {
-      auto truth = *exact;
-      for (std::size_t i = 0; i < z.out.size(); ++i) z.out[i].assign(truth.out[i].begin(), truth.out[i].end());
-      rwkv7::reference_executor reference;
-      call(reference, truth);
-      f();
-      double worst = 0;
-      for (std::size_t i = 0; i < z.out.size(); ++i) worst = std::max(worst, max_err(z.out[i], truth.out[i]));
-      return worst;
-    };
-    const double elements = static_cast<double>(e.B * e.T * e.C());
-    add({.name = name + "/forward/cpu/f32" + e.name() + "/threads:" + std::to_string(exec->concurrency()),
-         .tokens = static_cast<double>(e.B * e.T),
-         .flops = elements * c.flops_per_channel,
-         .bytes = elements * 4 * (c.inputs + c.outputs) + 4.0 * static_cast<double>(e.C() * c.parameters),
-         .run = run,
-         .error = [ours, run, error] { return error(*ours, run); },
-         .rivals = {{"reference", run_plain, [plain, run_plain, error] { return error(*plain, run_plain); }}}});
+    add(name + "/forward/cpu/f32" + e.name() + "/threads:" + std::to_string(exec->concurrency()), [e, c, call, exec] {
+      const auto ours = std::make_shared<operands<float>>(e, c.inputs, c.outputs, c.parameters);
+      const auto plain = std::make_shared<operands<float>>(*ours);
+      const auto exact = std::make_shared<operands<double>>(*ours);
+      const auto run = [ours, exec, call] { call(*exec, *ours); };
+      const auto run_plain = [plain, call] {
+        rwkv7::reference_executor reference;
+        call(reference, *plain);
+      };
+      // Operations that accumulate start from their outputs' first values again.
+      const auto error = [exact, call](operands<float>& z, const std::function<void()>& f) {
+        auto truth = *exact;
+        for (std::size_t i = 0; i < z.out.size(); ++i) z.out[i].assign(truth.out[i].begin(), truth.out[i].end());
+        rwkv7::reference_executor reference;
+        call(reference, truth);
+        f();
+        double worst = 0;
+        for (std::size_t i = 0; i < z.out.size(); ++i) worst = std::max(worst, max_err(z.out[i], truth.out[i]));
+        return worst;
+      };
+      const double elements = static_cast<double>(e.B * e.T * e.C());
+      return subject{
+          .tokens = static_cast<double>(e.B * e.T),
+          .flops = elements * c.flops_per_channel,
+          .bytes = elements * 4 * (c.inputs + c.outputs) + 4.0 * static_cast<double>(e.C() * c.parameters),
+          .run = run,
+          .error = [ours, run, error] { return error(*ours, run); },
+          .rivals = {{"reference", run_plain, [plain, run_plain, error] { return error(*plain, run_plain); }}}};
+    });
   };
   const auto one = std::make_shared<rwkv7::inline_executor>();
   const auto two = std::make_shared<rwkv7::thread_executor>(2);
