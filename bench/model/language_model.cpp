@@ -16,7 +16,7 @@ namespace {
 using namespace rwkv7;
 
 constexpr index_t prompt = 128;  // tokens of a prefill
-constexpr index_t steps = 16;    // tokens of a decode, and of the comparison with double
+constexpr index_t steps = 16;    // tokens that are compared with double
 
 /// The model in each of its forms; all rows share it.
 struct checkpoint {
@@ -83,31 +83,23 @@ struct ours_sequence {
   }
 };
 
-/// Every side does the same: clear the state; then all tokens in one call, or each in a call of its own.
-template <class Sequence>
-void prefill(Sequence& s, std::vector<std::int32_t>& tokens) {
-  s.clear();
-  s.decode(tokens.data(), prompt);
-}
-template <class Sequence>
-void decode(Sequence& s, std::vector<std::int32_t>& tokens) {
-  s.clear();
-  for (index_t t = 0; t < steps; ++t) s.decode(tokens.data() + t, 1);
-}
-
 template <class Exec>
 void add_row(const std::shared_ptr<checkpoint>& file, bool whole_prompt, const std::shared_ptr<Exec>& exec) {
   const auto& sizes = file->ours.sizes();
   const auto threads = static_cast<int>(exec->concurrency());
   const std::string name = std::string("model/") + (whole_prompt ? "prefill" : "decode") +
-                           "/cpu/T:" + std::to_string(whole_prompt ? prompt : steps) + "/C:" + std::to_string(sizes.C) +
+                           "/cpu/T:" + std::to_string(whole_prompt ? prompt : 1) + "/C:" + std::to_string(sizes.C) +
                            "/layers:" + std::to_string(sizes.layers) + "/V:" + std::to_string(sizes.V) +
                            "/threads:" + std::to_string(threads);
   add(name, [file, whole_prompt, exec, threads] {
-    const auto run_of = [file, whole_prompt](const auto& sequence) {
-      return [file, whole_prompt, sequence] {
-        whole_prompt ? prefill(*sequence, file->tokens) : decode(*sequence, file->tokens);
-      };
+    // Either side: clears the state and takes the prompt in one call, or goes on by one token. Logits of the last.
+    const auto run_of = [file, whole_prompt](const auto& sequence) -> std::function<void()> {
+      if (whole_prompt)
+        return [file, sequence] {
+          sequence->clear();
+          sequence->decode(file->tokens.data(), prompt);
+        };
+      return [file, sequence, t = index_t{0}]() mutable { sequence->decode(file->tokens.data() + t++ % prompt, 1); };
     };
     // Logits of the first `steps` tokens, taken as the row takes them: in one call, or one by one.
     const auto logits_of = [file, whole_prompt](auto& sequence, auto&& row) {
@@ -123,10 +115,10 @@ void add_row(const std::shared_ptr<checkpoint>& file, bool whole_prompt, const s
     };
     const auto got = std::make_shared<std::array<std::vector<float>, 2>>();
     const auto mine = std::make_shared<ours_sequence<Exec>>(file, exec, prompt);
-    const double T = static_cast<double>(whole_prompt ? prompt : steps);
+    const double T = static_cast<double>(whole_prompt ? prompt : 1);
     subject s{.tokens = T,
               .flops = 2 * file->matrix_elements() * T,
-              .bytes = file->bytes() * (whole_prompt ? 1 : T),
+              .bytes = file->bytes(),
               .run = run_of(mine),
               .error = [file, mine, logits_of, got] {
                 (*got)[0] = logits_of(*mine, [&](index_t t) { return mine->logits.data() + t * file->V(); });

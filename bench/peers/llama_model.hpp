@@ -15,15 +15,16 @@ class llama_model_file {
  public:
   llama_model_file(const llama_model_file&) = delete;
   explicit llama_model_file(const std::string& path) : api_(llama()->folder) {
-    std::string last;  // what it says when it gives up
+    std::string first;  // error that it names
     api_.llama_log_set(
         [](int level, const char* text, void* user) {
-          if (level == 4) *static_cast<std::string*>(user) = text;
+          auto& said = *static_cast<std::string*>(user);
+          if (level == 4 && said.empty()) said = text;
         },
-        &last);
+        &first);
     model_ = {api_.llama_model_load_from_file(path.c_str(), api_.llama_model_default_params()), {&api_}};
     api_.llama_log_set([](int, const char*, void*) {}, nullptr);
-    if (!model_) throw peer_error("llama.cpp: " + path + ": " + last.substr(0, last.find('\n')));
+    if (!model_) throw peer_error("llama.cpp: " + path + ": " + first.substr(0, first.find('\n')));
   }
   const llama_api& api() const { return api_; }
   llama_model* get() const { return model_.get(); }
