@@ -25,7 +25,7 @@ struct checkpoint {
   language_model<x070, double> exact;
   std::shared_ptr<const llama_model_file> theirs;  // empty without the peer
   std::vector<std::int32_t> tokens;                // [prompt]
-  std::vector<double> logits_exact;                // [steps, V]
+  buffer<double> logits_exact;                     // [steps, V]
 
   explicit checkpoint(const options& o)
       : ours(language_model<>::open(o.model)), exact(language_model<x070, double>::open(o.model)) {
@@ -51,7 +51,7 @@ struct checkpoint {
     const double embedding = static_cast<double>(ours.sizes().C) * static_cast<double>(V());
     return static_cast<double>(memory.size()) * matrix_elements() / (matrix_elements() + embedding);
   }
-  const std::vector<double>& truth() {
+  const buffer<double>& truth() {
     if (!logits_exact.empty()) return logits_exact;
     logits_exact.resize(static_cast<std::size_t>(steps * V()));
     std::vector<std::byte> scratch(exact.workspace_size(dense{1, steps}));
@@ -65,7 +65,7 @@ template <class Exec>
 struct ours_sequence {
   std::shared_ptr<checkpoint> file;
   std::shared_ptr<Exec> exec;
-  std::vector<float> state, last, logits;
+  buffer<float> state, last, logits;
   std::vector<std::byte> scratch;
 
   ours_sequence(std::shared_ptr<checkpoint> f, std::shared_ptr<Exec> e, index_t most_tokens)
@@ -104,7 +104,7 @@ void add_row(const std::shared_ptr<checkpoint>& file, bool whole_prompt, const s
     // Logits of the first `steps` tokens, taken as the row takes them: in one call, or one by one.
     const auto logits_of = [file, whole_prompt](auto& sequence, auto&& row) {
       const auto V = static_cast<std::size_t>(file->V());
-      std::vector<float> all(static_cast<std::size_t>(steps) * V);
+      buffer<float> all(static_cast<std::size_t>(steps) * V);
       sequence.clear();
       if (whole_prompt) sequence.decode(file->tokens.data(), steps, true);
       for (index_t t = 0; t < steps; ++t) {
@@ -113,7 +113,7 @@ void add_row(const std::shared_ptr<checkpoint>& file, bool whole_prompt, const s
       }
       return all;
     };
-    const auto got = std::make_shared<std::array<std::vector<float>, 2>>();
+    const auto got = std::make_shared<std::array<buffer<float>, 2>>();
     const auto mine = std::make_shared<ours_sequence<Exec>>(file, exec, prompt);
     const double T = static_cast<double>(whole_prompt ? prompt : 1);
     subject s{.tokens = T,

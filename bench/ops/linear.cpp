@@ -26,9 +26,9 @@ W narrow(float x) {
 template <class W>
 struct problem {
   index_t T, in, out;
-  std::vector<float> x, weight, y, y_rival;
-  std::vector<W> stored;
-  std::vector<double> y_exact;
+  buffer<float> x, weight, y, y_rival;
+  buffer<W> stored;
+  buffer<double> y_exact;
 
   problem(index_t T_, index_t in_, index_t out_) : T(T_), in(in_), out(out_) {
     x = noise(T * in), weight = noise(in * out, std::sqrt(3.0f / static_cast<float>(in)));
@@ -54,9 +54,9 @@ struct problem {
   void run_eigen() {
     matrix(y_rival.data(), T, out).noalias() = matrix(x.data(), T, in) * matrix(weight.data(), out, in).transpose();
   }
-  double error(const std::function<void()>& f, const std::vector<float>& got) {
+  double error(const std::function<void()>& f, const buffer<float>& got) {
     if (y_exact.empty()) {
-      std::vector<double> wide(x.begin(), x.end());
+      buffer<double> wide(x.begin(), x.end());
       y_exact.resize(y.size());
       linear(reference_executor{},
              linear_inputs<double>{.x = view<double, 3>(wide.data(), {1, T, in}),

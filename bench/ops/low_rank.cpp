@@ -9,11 +9,11 @@ namespace {
 using namespace rwkv7;
 
 const int registered = [] {
-  static const std::vector<float> in = noise(768 * 64, 0.06f), out = noise(768 * 64, 0.2f);
+  static const buffer<float> in = noise(768 * 64, 0.06f), out = noise(768 * 64, 0.2f);
   add_operation("low_rank", {.inputs = 1, .outputs = 1, .parameters = 1, .flops_per_channel = 256},
                 [](auto& exec, auto& z) {
                   using T = typename std::remove_reference_t<decltype(z)>::element;
-                  static std::vector<T> hidden;
+                  static buffer<T> hidden;
                   hidden.resize(static_cast<std::size_t>(z.e.B * z.e.T * 64));
                   low_rank(exec,
                            low_rank_inputs<T>{.x = z.x(0),

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "peers/llama_api.hpp"
 
@@ -84,17 +83,19 @@ class llama_operation {
     plan_ = {ggml.ggml_backend_graph_plan_create(backend_.get(), graph), {backend_.get()}};
     if (!buffer_ || !plan_) throw peer_error("llama.cpp: no memory for an operation");
   }
-  template <class T>
-  void set(ggml_tensor* input, const std::vector<T>& values) const {
-    llama()->ggml.ggml_backend_tensor_set(input, values.data(), 0, values.size() * sizeof(T));
+  template <class Vector>
+  void set(ggml_tensor* input, const Vector& values) const {
+    llama()->ggml.ggml_backend_tensor_set(input, values.data(), 0, values.size() * sizeof(values[0]));
   }
   void run() const {
     if (llama()->ggml.ggml_backend_graph_plan_compute(backend_.get(), plan_.get()) != 0)
       throw peer_error("llama.cpp: an operation failed");
   }
   /// The result from element `first` on.
-  void get(std::vector<float>& values, std::size_t first = 0) const {
-    llama()->ggml.ggml_backend_tensor_get(result_, values.data(), first * sizeof(float), values.size() * sizeof(float));
+  template <class Vector>
+  void get(Vector& values, std::size_t first = 0) const {
+    llama()->ggml.ggml_backend_tensor_get(result_, values.data(), first * sizeof(float),
+                                          values.size() * sizeof(values[0]));
   }
   void rest() const { threads_.rest(); }
 

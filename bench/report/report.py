@@ -162,11 +162,12 @@ def bars(rows, rival):
     key = "x_" + rival
     rows = [r for r in rows if key in r.values and r.values[key] > 0]
     counts = {v: sum(verdict(r, rival) == v for r in rows) for v in MARK}
-    largest = max(max(r.values[key], 1 / r.values[key]) for r in rows)
-    reach = next((s for s in (1.5, 2, 3, 5, 10, 20, 50, 100) if largest <= s), 10 ** math.ceil(math.log10(largest)))
+    # Nine of ten bars end within the axis; one that does not ends in an arrow, and its number tells how far it goes.
+    ratios = sorted(max(r.values[key], 1 / r.values[key]) for r in rows)
+    reach = next((s for s in (1.5, 2, 3, 5, 10, 20, 50) if ratios[len(ratios) * 9 // 10] <= s), 100)
 
     def at(x):
-        return f"{50 + 50 * max(-1.0, min(1.0, math.log(x) / math.log(reach))):.2f}%"
+        return 50 + 50 * max(-1.0, min(1.0, math.log(x) / math.log(reach)))
 
     out = [f'<p><b class="faster">▲ ours is faster</b> in {counts["faster"]} rows, '
            f'<b class="slower">▼ {escape(rival)} is faster</b> in {counts["slower"]}, '
@@ -182,15 +183,17 @@ def bars(rows, rival):
             out.append(f"<h3>{escape(operation)}</h3>")
         x = r.values[key]
         low, high = r.values.get(key + "_low", x), r.values.get(key + "_high", x)
-        left, right = sorted((0.5, 0.5 + 0.5 * max(-1.0, min(1.0, math.log(x) / math.log(reach)))))
+        left, right = sorted((50, at(x)))
+        arrow = ('<text class="beyond" x="100%" y="12" text-anchor="end">»</text>' if x > reach else
+                 '<text class="beyond" x="0" y="12">«</text>' if x < 1 / reach else "")
         kind = verdict(r, rival)
         label = f"{r.shape}, {r.threads} thread{'s' * (r.threads > 1)}"
         out.append(
             f'<div class="bar {kind}"><span>{escape(label)}</span>'
             f'<svg height="16" role="img" aria-label="{escape(digits(x))} times, quartiles {escape(digits(low))} to '
-            f'{escape(digits(high))}"><rect class="fill" x="{100 * left:.2f}%" y="3" width="{100 * (right - left):.2f}%" '
+            f'{escape(digits(high))}"><rect class="fill" x="{left:.2f}%" y="3" width="{right - left:.2f}%" '
             f'height="10"/><line class="one" x1="50%" x2="50%" y1="0" y2="16"/>'
-            f'<line class="spread" x1="{at(low)}" x2="{at(high)}" y1="8" y2="8"/></svg>'
+            f'<line class="spread" x1="{at(low):.2f}%" x2="{at(high):.2f}%" y1="8" y2="8"/>{arrow}</svg>'
             f'<b data-value="{x!r}">{MARK[kind]} {escape(digits(x))}</b></div>')
     out.append("</div>")
     return "\n".join(out)
@@ -337,6 +340,7 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 .axis { position: sticky; top: 0; background: var(--page); padding: .3rem 0; } .axis span { text-align: right; }
 .axis text { fill: var(--quiet); font-size: 12px; dominant-baseline: hanging; }
 .fill { fill: var(--quiet); } .faster .fill { fill: var(--faster); } .slower .fill { fill: var(--slower); }
+.beyond { fill: var(--page); font-size: 14px; font-weight: bold; }
 .one { stroke: var(--text); } .spread { stroke: var(--text); stroke-width: 2; }
 .rooflines { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { color: var(--quiet); }

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,12 +23,29 @@ namespace rwkv7_bench {
 using rwkv7::index_t;
 
 namespace detail {
+
 inline std::uint64_t noise_seed;
-}
+
+/// Memory that begins with a cache line, as language_model::pack lays it out and as the rivals allocate theirs.
+template <class T>
+struct cache_aligned {
+  using value_type = T;
+  cache_aligned() = default;
+  template <class U>
+  cache_aligned(const cache_aligned<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64})); }
+  void deallocate(T* p, std::size_t) { ::operator delete (p, std::align_val_t{64}); }
+  friend bool operator==(cache_aligned, cache_aligned) { return true; }
+};
+
+}  // namespace detail
+
+template <class T>
+using buffer = std::vector<T, detail::cache_aligned<T>>;
 
 /// Unit-scale values, the same in every run of a row.
-inline std::vector<float> noise(index_t n, float scale = 1.0f, float offset = 0.0f) {
-  std::vector<float> v(static_cast<std::size_t>(n));
+inline buffer<float> noise(index_t n, float scale = 1.0f, float offset = 0.0f) {
+  buffer<float> v(static_cast<std::size_t>(n));
   for (auto& x : v) {
     detail::noise_seed = detail::noise_seed * 6364136223846793005u + 1442695040888963407u;
     x = offset + scale * (static_cast<float>(detail::noise_seed >> 40) * 0x1p-23f - 1.0f);
@@ -37,7 +55,7 @@ inline std::vector<float> noise(index_t n, float scale = 1.0f, float offset = 0.
 
 /// max |x - y| / max |y|; NaN where either holds one.
 template <class T, class U>
-double max_err(const std::vector<T>& x, const std::vector<U>& y) {
+double max_err(const buffer<T>& x, const buffer<U>& y) {
   double difference = 0, largest = 0;
   for (std::size_t i = 0; i < y.size(); ++i) {
     const double apart = std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i]));
@@ -74,8 +92,9 @@ struct quartiles {
   double low, median, high;
 };
 
-/// Time of the rival over ours: eleven pairs, each side first in turn, at least two milliseconds a sample after a run
-/// that is not timed (it wakes threads and brings back what the other side drove out of the caches).
+/// Time of the rival over ours: eleven pairs, each side first in turn, at least two milliseconds a sample after an
+/// eighth as many runs that are not timed (they wake threads, outlast those of the other side, and bring back what it
+/// drove out of the caches).
 inline quartiles paired_ratio(const std::function<void()>& ours, const rival& theirs) {
   const auto repetitions = [](const std::function<void()>& f) {
     return 1 + static_cast<int>(std::min(2e-3 / std::max(seconds(f, 1), 1e-9), 1e5));
@@ -91,8 +110,9 @@ inline quartiles paired_ratio(const std::function<void()>& ours, const rival& th
     double mine = 0, other = 0;
     for (const bool our_turn : {i % 2 == 0, i % 2 != 0}) {
       const auto& f = our_turn ? ours : theirs.run;
-      f();
-      (our_turn ? mine : other) = seconds(f, our_turn ? n : m);
+      const int repeat = our_turn ? n : m;
+      seconds(f, 1 + repeat / 8);
+      (our_turn ? mine : other) = seconds(f, repeat);
       if (!our_turn) rest();
     }
     ratios[i] = other / mine;

@@ -35,7 +35,7 @@ struct layer_params {
   layer_params(const layer_params&) = delete;
 
  private:
-  std::deque<std::vector<float>> memory_;
+  std::deque<buffer<float>> memory_;
 
   rwkv7::weights<1> vector(index_t n, float scale, float offset) {
     memory_.push_back(noise(n, scale, offset));
@@ -58,16 +58,15 @@ void add_block(const std::string& name, double multiply_adds, std::size_t (*scra
     add(row, [multiply_adds, scratch, call, T, exec] {
       struct buffers {
         layer_params params;
-        std::vector<float> x, first, y, y_plain;
+        buffer<float> x, first, y, y_plain;
         std::vector<std::byte> memory;
       };
       const auto z = std::make_shared<buffers>();
       z->x = z->first = noise(T * z->params.d.C);
       z->y = z->y_plain = z->x;
       z->memory.resize(2 * scratch(z->params, T));  // in double for the truth
-      const auto run_in = [z, T, call]<class T_>(auto& e, std::vector<T_>& x, std::vector<T_>& first,
-                                                 std::vector<T_>& y) {
-        const auto tensor = [&](std::vector<T_>& v) { return rwkv7::view<T_, 3>(v.data(), {1, T, z->params.d.C}); };
+      const auto run_in = [z, T, call]<class T_>(auto& e, buffer<T_>& x, buffer<T_>& first, buffer<T_>& y) {
+        const auto tensor = [&](buffer<T_>& v) { return rwkv7::view<T_, 3>(v.data(), {1, T, z->params.d.C}); };
         call(e, z->params, tensor(x), tensor(first), tensor(y), rwkv7::workspace(z->memory));
       };
       const auto run = [z, exec, run_in] { run_in(*exec, z->x, z->first, z->y); };
@@ -75,8 +74,8 @@ void add_block(const std::string& name, double multiply_adds, std::size_t (*scra
         rwkv7::reference_executor reference;
         run_in(reference, z->x, z->first, z->y_plain);
       };
-      const auto error = [z, run_in](const std::function<void()>& f, std::vector<float>& y) {
-        std::vector<double> x(z->x.begin(), z->x.end()), first(z->first.begin(), z->first.end()),
+      const auto error = [z, run_in](const std::function<void()>& f, buffer<float>& y) {
+        buffer<double> x(z->x.begin(), z->x.end()), first(z->first.begin(), z->first.end()),
             truth(z->x.begin(), z->x.end());
         rwkv7::reference_executor reference;
         run_in(reference, x, first, truth);

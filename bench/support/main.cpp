@@ -59,6 +59,10 @@ bool read_options(int& argc, char** argv, rwkv7_bench::options& o) {
     if (!ours) argv[kept++] = argv[i];
   }
   argc = kept;
+  if (!o.model.empty() && rwkv7_bench::rows_from_options().empty()) {
+    std::fprintf(stderr, "rwkv7_bench: --model: built without whole models (RWKV7_BUILD_MODEL)\n");
+    return false;
+  }
   if (o.model_gguf.empty() || (!o.model.empty() && !o.peer_llama.empty())) return true;
   std::fprintf(stderr, "rwkv7_bench: --model_gguf needs --model and --peer_llama\n");
   return false;

@@ -25,8 +25,8 @@ template <class T>
 struct operands {
   using element = T;
   extents e;
-  std::vector<std::vector<T>> in, out;
-  std::vector<std::vector<float>> params;  // [H N] each, about 1
+  std::vector<buffer<T>> in, out;
+  std::vector<buffer<float>> params;  // [H N] each, about 1
 
   operands(const extents& e_, int inputs, int outputs, int parameters) : e(e_) {
     const index_t n = e.B * e.T * e.C();
@@ -34,7 +34,7 @@ struct operands {
       const auto values = noise(n);
       in.emplace_back(values.begin(), values.end());
     }
-    out.assign(static_cast<std::size_t>(outputs), std::vector<T>(static_cast<std::size_t>(n)));
+    out.assign(static_cast<std::size_t>(outputs), buffer<T>(static_cast<std::size_t>(n)));
     for (int i = 0; i < parameters; ++i) params.push_back(noise(e.C(), 0.5f, 1.0f));
   }
   template <class U>
