@@ -18,6 +18,7 @@ from collections import namedtuple
 Row = namedtuple("Row", "name operation shape threads seconds values error")
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+FIRST = ["model prefill", "model decode", "wkv7", "linear"]  # operations; the others follow, the machine comes last
 OWN_COLUMNS = {"max_err", "max_logit_diff", "tokens/s", "flop/s", "bytes/s"}
 PLAIN_LOOPS = {"scalar", "reference"}  # rivals that everybody can beat come last
 DESCRIPTION = {
@@ -42,13 +43,14 @@ def read_rows(result):
             operation += " " + parts.pop(0)
         pairs = [p.split(":", 1) for p in parts]
         threads = next((int(p[1]) for p in pairs if p[0] == "threads"), 1)
-        shape = ", ".join(" ".join(p) for p in pairs if p[0] != "threads")
+        shape = ", ".join("\u00a0".join(p) for p in pairs if p[0] != "threads")  # lines break at the commas
         error = b.get("error_message", "failed") if b.get("error_occurred") else None
         seconds = None if error else b["real_time"] * UNITS[b["time_unit"]]
         values = {k: v for k, v in b.items()
                   if isinstance(v, (int, float)) and (k in OWN_COLUMNS or k.startswith("x_") or k.endswith("_err"))}
         rows.append(Row(name, operation, shape, threads, seconds, values, error))
-    return rows
+    return sorted(rows, key=lambda r: FIRST.index(r.operation) if r.operation in FIRST else
+                  len(FIRST) + r.operation.startswith("machine"))
 
 
 def rivals_of(rows):
@@ -123,7 +125,7 @@ class Limits:
         flops, rates = self.flops.get(row.threads), self.bytes.get(row.threads, {})
         if row.operation.startswith("machine") or not flops or "flop/s" not in row.values:
             return None
-        level = self.level_of(row.values["bytes/s"] * row.seconds, row.threads)
+        level = self.level_of(round(row.values["bytes/s"] * row.seconds), row.threads)
         if level not in rates:
             return None
         return max((row.values["flop/s"] / flops, "multiply-add"), (row.values["bytes/s"] / rates[level], level))
@@ -173,8 +175,8 @@ def bars(rows, rival):
            f'<b class="slower">▼ {escape(rival)} is faster</b> in {counts["slower"]}, '
            f'<b>≈ even</b> (the quartiles lie on both sides of 1) in {counts["even"]}.</p>',
            '<div class="bars">',
-           f'<div class="axis"><span></span><svg height="16" aria-hidden="true"><text x="0">{digits(1 / reach, 2)}</text>'
-           f'<text x="50%" text-anchor="middle">1</text><text x="100%" text-anchor="end">{digits(reach, 2)}</text></svg>'
+           f'<div class="axis"><span></span><svg height="16" aria-hidden="true"><text x="0">{1 / reach:.2g}</text>'
+           f'<text x="50%" text-anchor="middle">1</text><text x="100%" text-anchor="end">{reach:g}</text></svg>'
            '<span>×</span></div>']
     operation = None
     for r in rows:
@@ -206,7 +208,7 @@ def roofline(rows, limits, threads):
     peak, rates = limits.flops.get(threads), limits.bytes.get(threads, {})
     if not points or not peak or not rates:
         return ""
-    width, height, left, bottom, top, right = 440, 360, 44, 40, 12, 8
+    width, height, left, bottom, top, right = 440, 360, 58, 40, 12, 16
     intensity = [r.values["flop/s"] / r.values["bytes/s"] for r in points]
     rivals = [r.values["flop/s"] / r.values["x_llama.cpp"] for r in points if "x_llama.cpp" in r.values]
     x0, x1 = math.floor(math.log10(min(intensity))), math.ceil(math.log10(max(max(intensity), peak / min(rates.values()))))
@@ -225,18 +227,19 @@ def roofline(rows, limits, threads):
         out.append(f'<line class="grid" x1="{px(10 ** e):.1f}" x2="{px(10 ** e):.1f}" y1="{top}" y2="{height - bottom}"/>'
                    f'<text x="{px(10 ** e):.1f}" y="{height - bottom + 14}" text-anchor="middle">{10.0 ** e:g}</text>')
     for e in range(y0, y1 + 1):
-        shown = show_rate(10.0 ** e, "").strip()
+        shown = f"{10 ** (e % 3)} {' kMGTP'[e // 3]}"
         out.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{py(10 ** e):.1f}" y2="{py(10 ** e):.1f}"/>'
                    f'<text x="{left - 4}" y="{py(10 ** e) + 4:.1f}" text-anchor="end">{shown}</text>')
     out.append(f'<text x="{(left + width - right) / 2}" y="{height - 6}" text-anchor="middle">flop / byte</text>'
                f'<text x="12" y="{(height - bottom + top) / 2}" text-anchor="middle" '
                f'transform="rotate(-90 12 {(height - bottom + top) / 2})">flop/s</text>')
-    for i, (level, rate) in enumerate(sorted(rates.items())):
+    for i, (level, rate) in enumerate(sorted(rates.items(), key=lambda r: -r[1])):
         ridge, start = peak / rate, max(10.0 ** x0, 10.0 ** y0 / rate)
-        # Labels along a diagonal each, so that they do not meet.
-        label = 10 ** (math.log10(start) + (0.14 + 0.16 * i) * (math.log10(ridge) - math.log10(start)))
+        # The lines are parallel: their names descend, so that they do not meet.
+        label = 10 ** (math.log10(ridge) - (0.2 + 0.15 * i) * (math.log10(peak) - y0))
+        label = max(label, start)
         out.append(f'<line class="roof" x1="{px(start):.1f}" y1="{py(start * rate):.1f}" x2="{px(ridge):.1f}" '
-                   f'y2="{py(peak):.1f}"/><text class="roof-name" x="{px(label):.1f}" y="{py(label * rate) - 4:.1f}" '
+                   f'y2="{py(peak):.1f}"/><text class="roof-name" x="{px(label) - 3:.1f}" y="{py(label * rate) - 2:.1f}" '
                    f'text-anchor="end">{escape(level)}</text>')
     first_ridge = peak / max(rates.values())
     out.append(f'<line class="roof" x1="{px(first_ridge):.1f}" x2="{width - right}" y1="{py(peak):.1f}" y2="{py(peak):.1f}"/>'
@@ -263,7 +266,7 @@ def roofline(rows, limits, threads):
 
 
 def table(operation, rows, limits):
-    rivals = [n for n in rivals_of(rows)]
+    rivals = rivals_of(rows)
     has = {key: any(key in r.values for r in rows) for key in OWN_COLUMNS}
     shares = {r.name: limits.share(r) for r in rows if not r.error}
     head = ["<th scope=col>shape</th><th scope=col>threads</th><th scope=col>time</th>"]
@@ -345,7 +348,7 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 .rooflines { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { color: var(--quiet); }
 .roofline { display: block; width: 100%; height: auto; font-size: 11px; }
-.roofline text { fill: var(--quiet); } .roofline .roof-name { fill: var(--text); }
+.roofline text { fill: var(--quiet); } .roofline .roof-name { fill: var(--text); paint-order: stroke; stroke: var(--page); stroke-width: 3px; }
 .grid { stroke: var(--line); stroke-width: .7; } .roof { stroke: var(--roof); stroke-width: 1.5; }
 .ours { fill: var(--faster); fill-opacity: .75; } .ours.small { fill-opacity: .45; }
 .theirs { fill: none; stroke: var(--slower); stroke-width: 1.5; }
@@ -353,7 +356,7 @@ figure { margin: 0; } figcaption { color: var(--quiet); }
 .key.ours { background: var(--faster); } .key.theirs { border: 2px solid var(--slower); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 4px; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 thead th { background: var(--soft); } tbody tr:last-child > * { border-bottom: 0; }
 th:first-child { position: sticky; left: 0; background: var(--soft); text-align: left; font-weight: normal; }
 small { color: var(--quiet); }
@@ -392,8 +395,7 @@ def page(result):
                    f'<div class="rooflines">{"".join(plots)}</div>')
     out.append("<h2>Every row</h2><p><b>Of the limit</b>: the larger of flop/s over the measured multiply-adds and bytes/s "
                "over the measured reading speed of the level that holds the row's data; beside it, which of the two.</p>")
-    operations = list(dict.fromkeys(r.operation for r in rows))
-    for operation in sorted(operations, key=lambda o: o.startswith("machine")):
+    for operation in dict.fromkeys(r.operation for r in rows):
         out.append(table(operation, [r for r in rows if r.operation == operation], limits))
     out.append("</body></html>\n")
     return "\n".join(out)

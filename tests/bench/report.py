@@ -128,6 +128,28 @@ class Report(unittest.TestCase):
         self.assertRegex(section, rf"ours is faster</b> in {kinds['faster']} rows")
         self.assertRegex(section, rf"llama.cpp is faster</b> in {kinds['slower']},")
 
+    def test_the_share_of_the_limit_is_that_of_the_level_that_holds_the_data(self):
+        def row(name, nanoseconds, **more):
+            return {"name": name + "/threads:1", "real_time": nanoseconds, "time_unit": "ns", **more}
+        result = {"context": {"caches": [{"type": "Data", "level": 1, "size": 1000, "num_sharing": 1},
+                                         {"type": "Unified", "level": 2, "size": 9000, "num_sharing": 1}]},
+                  "benchmarks": [
+                      row("machine/multiply_add/f32", 1, **{"flop/s": 100e9}),
+                      row("machine/read/L1/bytes:500", 1, **{"bytes/s": 80e9}),
+                      row("machine/read/L2/bytes:5000", 1, **{"bytes/s": 40e9}),
+                      row("a/T:1", 50, **{"flop/s": 1e9, "bytes/s": 20e9}),     # 1000 bytes: L1
+                      row("a/T:2", 100, **{"flop/s": 1e9, "bytes/s": 20e9}),    # 2000 bytes: L2
+                      row("a/T:3", 100, **{"flop/s": 60e9, "bytes/s": 20e9}),
+                      row("a/T:4", 1000, **{"flop/s": 1e9, "bytes/s": 20e9})]}  # 20000 bytes: not measured
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(result, file)
+            file.flush()
+            _, text = make(file.name)
+        rows = Page(text).rows
+        for T, share in ((1, "25 %  L1"), (2, "50 %  L2"), (3, "60 %  multiply-add")):
+            self.assertIn(share, rows[f"a/T:{T}/threads:1"]["text"])
+        self.assertNotIn("%", rows["a/T:4/threads:1"]["text"])
+
     def test_machine_date_command_and_versions_are_told(self):
         context = json.loads(Path(RESULT).read_text(encoding="utf-8"))["context"]
         plain = html.unescape(self.page.text)
