@@ -100,7 +100,8 @@ void add_shape(index_t T, index_t in, index_t out, std::shared_ptr<Exec> exec) {
               .run = ours,
               .error = [p, ours] { return p->error(ours, p->y); }};
     if (std::is_same_v<W, float> && threads == 1) {
-      const auto scalar = [p] { p->run_scalar(); }, eigen = [p] { p->run_eigen(); };
+      const auto scalar = [p] { p->run_scalar(); };
+      const auto eigen = [p] { p->run_eigen(); };
       if (in * out <= 768 * 3072)  // larger ones would take minutes
         s.rivals.push_back({"scalar", scalar, [p, scalar] { return p->error(scalar, p->y_rival); }});
       s.rivals.push_back({"eigen", eigen, [p, eigen] { return p->error(eigen, p->y_rival); }});
