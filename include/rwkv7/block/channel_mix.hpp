@@ -56,19 +56,25 @@ diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& 
       .disjoint("y", y, "x", in.x)
       .disjoint("y", y, "state.initial", state.initial)
       .disjoint("y", y, "state.final", state.final)
-      .sequence_list(seq, detail::slots_of(state), static_cast<bool>(state.final));
+      .disjoint("y", y, "state.every", state.every.ring)
+      .sequence_list(seq, detail::slots_of(state), state.writes());
   if (state.initial) check.operand("state.initial", state.initial, {{"slots", state.initial.extent(0)}, {"C", C}});
   if (state.final)
     check.operand("state.final", state.final, {{"slots", state.final.extent(0)}, {"C", C}})
         .writable("state.final", state.final)
         .same_or_disjoint("state.final", state.final, "state.initial", state.initial)
         .disjoint("state.final", state.final, "x", in.x);
+  const auto& ring = state.every.ring;
+  check.snapshots_of(state, "state.every", "state", {{"slots", ring.extent(0)}, {"R", ring.extent(1)}, {"C", C}})
+      .unit_stride("state.every", "C", ring)
+      .disjoint("state.every", ring, "x", in.x);
   const auto scratch = memory.rest();
   return check.scratch(memory.remaining(), channel_mix_workspace_size<T>(seq, p))
       .disjoint("workspace", scratch, "x", in.x)
       .disjoint("workspace", scratch, "y", y)
       .disjoint("workspace", scratch, "state.initial", state.initial)
       .disjoint("workspace", scratch, "state.final", state.final)
+      .disjoint("workspace", scratch, "state.every", ring)
       .result();
 }
 
@@ -78,7 +84,7 @@ diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& 
 ///
 ///   x       [B, T, C]  read; layer-normalised
 ///   y       [B, T, C]  overwritten; must not overlap x
-///   state   [slots, C]  .initial read, .final overwritten; may be one view
+///   state   [slots, C]  .initial read, .final overwritten; may be one view; .every as in token_shift
 ///   memory  channel_mix_workspace_size<T>(sequences, p) bytes, overwritten
 ///
 /// Errors: rwkv7::error before anything is written. That outputs, state and scratch share no memory with the parameters

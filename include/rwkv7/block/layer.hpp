@@ -49,6 +49,9 @@ diagnosis validate_layer(const sequences& seq, const dims& d, const layer_weight
       .disjoint("x", x, "state.att.shift", state.att.shift.final)
       .disjoint("x", x, "state.att.S", state.att.S.final)
       .disjoint("x", x, "state.ffn", state.ffn.final)
+      .disjoint("x", x, "state.att.shift.every", state.att.shift.every.ring)
+      .disjoint("x", x, "state.att.S.every", state.att.S.every.ring)
+      .disjoint("x", x, "state.ffn.every", state.ffn.every.ring)
       .scratch(memory.remaining(), layer_workspace_size<T, V>(seq, d, p));
   if (check.result()) return check.result();
   const auto normed = memory.take<T>(B, tokens, d.C), out = memory.take<T>(B, tokens, d.C);

@@ -171,8 +171,9 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
     if (!first.produce) low_rank("v1", "v2", "v0", p.v, D_kv);
     if (first.produce) check.writable("v_first", first.v);
   }
-  const auto carried = [&](const char* name, const auto& c, std::initializer_list<axis> axes) {
-    check.sequence_list(seq, detail::slots_of(c), static_cast<bool>(c.final));
+  const auto carried = [&](const char* name, const auto& c, std::initializer_list<axis> axes, const char* every,
+                           std::initializer_list<axis> ring_axes) {
+    check.sequence_list(seq, detail::slots_of(c), c.writes());
     if (c.initial) check.shape(name, c.initial, axes).disjoint("y", y, name, c.initial);
     if (c.final)
       check.shape(name, c.final, axes)
@@ -180,16 +181,30 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
           .same_or_disjoint(name, c.final, name, c.initial)
           .disjoint(name, c.final, "x", in.x)
           .disjoint(name, c.final, "y", y);
+    check.snapshots_of(c, every, name, ring_axes)
+        .disjoint(every, c.every.ring, "x", in.x)
+        .disjoint(every, c.every.ring, "y", y)
+        .disjoint(every, c.every.ring, "v_first", first.v);
   };
   const auto slots = [](const auto& c) { return c.initial ? c.initial.extent(0) : c.final.extent(0); };
+  const auto &shifts = state.shift.every.ring, &states = state.S.every.ring;
   if constexpr (V.token_shift) {
-    carried("state.shift", state.shift, {{"slots", slots(state.shift)}, {"C", d.C}});
-    check.unit_stride("state.shift", "C", state.shift.initial).unit_stride("state.shift", "C", state.shift.final);
+    carried("state.shift", state.shift, {{"slots", slots(state.shift)}, {"C", d.C}}, "state.shift.every",
+            {{"slots", shifts.extent(0)}, {"R", shifts.extent(1)}, {"C", d.C}});
+    check.unit_stride("state.shift", "C", state.shift.initial)
+        .unit_stride("state.shift", "C", state.shift.final)
+        .unit_stride("state.shift.every", "C", shifts);
   }
-  carried("state.S", state.S, {{"slots", slots(state.S)}, {"H", d.H}, {"N", d.N}, {"N", d.N}});
+  carried("state.S", state.S, {{"slots", slots(state.S)}, {"H", d.H}, {"N", d.N}, {"N", d.N}}, "state.S.every",
+          {{"slots", states.extent(0)}, {"R", states.extent(1)}, {"H", d.H}, {"N", d.N}, {"N", d.N}});
   const auto scratch = memory.rest();
   return check.scratch(memory.remaining(), time_mix_workspace_size<T, V>(seq, d, p))
       .disjoint("state.S", state.S.final, "state.shift", state.shift.final)
+      .disjoint("state.S.every", states, "state.shift", state.shift.initial)
+      .disjoint("state.S.every", states, "state.shift", state.shift.final)
+      .disjoint("state.S.every", states, "state.shift.every", shifts)
+      .disjoint("state.shift.every", shifts, "state.S", state.S.initial)
+      .disjoint("state.shift.every", shifts, "state.S", state.S.final)
       .disjoint("state.S", state.S.final, "v_first", first.v)
       .disjoint("state.shift", state.shift.final, "v_first", first.v)
       .disjoint("workspace", scratch, "x", in.x)
@@ -199,6 +214,8 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
       .disjoint("workspace", scratch, "state.S", state.S.final)
       .disjoint("workspace", scratch, "state.shift", state.shift.initial)
       .disjoint("workspace", scratch, "state.shift", state.shift.final)
+      .disjoint("workspace", scratch, "state.S.every", states)
+      .disjoint("workspace", scratch, "state.shift.every", shifts)
       .result();
 }
 
@@ -208,12 +225,14 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
 ///   y       [B, T, C]  overwritten; must not overlap x
 ///   first   [B, T, D_kv]  the first layer's values: overwritten if first.produce, else read. Absent without the
 ///           variant's value residual
-///   state   .shift [slots, C] and .S [slots, H, N, N], .initial read, .final overwritten; may be one view each
+///   state   .shift [slots, C] and .S [slots, H, N, N], .initial read, .final overwritten; may be one view each;
+///           .every of each as in token_shift and wkv7
 ///   memory  time_mix_workspace_size<T, V>(sequences, d, p) bytes, overwritten
 ///
 /// Errors: rwkv7::error before anything is written. That outputs, state and scratch share no memory with the parameters
 /// is not checked. Allocates nothing.
-/// Exactness: as its operations; with the cpu executors bitwise the same for any split of T at multiples of 32.
+/// Exactness: as its operations; with the cpu executors bitwise the same for any split of T at multiples of 32, and
+/// with snapshots the same as T calls of one token each.
 template <variant V = x070, executor Exec, class T>
 void time_mix(Exec&& exec, const sequences& seq, const dims& d, const time_mix_weights& p, const time_mix_inputs<T>& in,
               std::type_identity_t<view<T, 3>> y, const std::type_identity_t<first_values<T>>& first,

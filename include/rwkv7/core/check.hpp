@@ -73,12 +73,15 @@ inline void report(const diagnosis& problem) {
 }
 
 namespace detail {
-/// How many slots a carried state has; -1 when there is none. A shorter one of the two counts.
+/// How many slots a carried state has; -1 when there is none. The shortest of its parts counts.
 template <class T, int Rank>
 index_t slots_of(const carried<T, Rank>& s) noexcept {
-  if (!s.initial) return s.final ? s.final.extent(0) : -1;
-  if (!s.final) return s.initial.extent(0);
-  return s.initial.extent(0) < s.final.extent(0) ? s.initial.extent(0) : s.final.extent(0);
+  index_t slots = -1;
+  const auto count = [&](const auto& part) {
+    if (part && (slots < 0 || part.extent(0) < slots)) slots = part.extent(0);
+  };
+  count(s.initial), count(s.final), count(s.every.ring);
+  return slots;
 }
 }  // namespace detail
 
@@ -154,6 +157,18 @@ class checker {
         problem_.complain("rwkv7::%s: %s axis %d: stride 0 cannot be written (a broadcast tensor is read only)",
                           operation_, name, a);
     return *this;
+  }
+  /// The snapshots, where any are taken, have these extents (slots and R first) and lie apart from the state.
+  template <class T, int Rank>
+  checker& snapshots_of(const carried<T, Rank>& s, const char* name, const char* state,
+                        std::initializer_list<axis> axes) noexcept {
+    const auto& ring = s.every.ring;
+    if (!ring) return *this;
+    shape(name, ring, axes);
+    if (!problem_ && (s.every.first < 0 || s.every.first >= ring.extent(1)))
+      problem_.complain("rwkv7::%s: %s: got first %lld, want 0 or more and less than R = %lld", operation_, name,
+                        static_cast<long long>(s.every.first), static_cast<long long>(ring.extent(1)));
+    return writable(name, ring).disjoint(name, ring, state, s.initial).disjoint(name, ring, state, s.final);
   }
   /// cu_seqlens starts at 0 and never falls; slots lie in [0, slots) and, when states are written, are distinct.
   checker& sequence_list(const sequences& seq, index_t slots, bool written) noexcept;

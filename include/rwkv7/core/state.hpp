@@ -7,15 +7,32 @@
 
 namespace rwkv7 {
 
+/// What would be carried on from each token of a call, not only from the last: what speculative decoding goes back to
+/// when drafted tokens are rejected. The value after token t of a sequence goes to ring(slot, (first + t) mod R), so a
+/// sequence of more than R tokens leaves its last R values. Where nothing is carried from call to call, first is 0 and
+/// R the number of tokens; a first that is the number of tokens so far, mod R, keeps the last R across calls.
+template <class T, int Rank>
+struct snapshots {
+  view<T, Rank + 1> ring{};  // [slots, R, …]; absent: none are taken
+  index_t first = 0;         // in [0, R)
+
+  constexpr explicit operator bool() const noexcept { return static_cast<bool>(ring); }
+  /// Where on the second axis the value after token t goes.
+  RWKV7_INLINE constexpr index_t place(index_t t) const noexcept { return (first + t) % ring.extent(1); }
+};
+
 /// `initial` is read before, `final` overwritten after; the first axis is the slot of the sequence. Either may be
 /// absent: no initial means zeros, no final means that nobody needs it. The same view twice carries on in place.
-/// An initial value shared by all slots is a broadcast view.
+/// An initial value shared by all slots is a broadcast view. `every`, when given, takes the values in between as well;
+/// it shares no memory with the other two.
 template <class T, int Rank>
 struct carried {
   view<const T, Rank> initial{};
   view<T, Rank> final{};
+  snapshots<T, Rank> every{};
 
   static constexpr carried in_place(view<T, Rank> v) noexcept { return {v, v}; }
+  constexpr bool writes() const noexcept { return final || every; }
 };
 
 /// The WKV state S [slots, H, N, N]: row = value index, column = key index ("V, K" layout; RWKV-LM, ggml).

@@ -27,22 +27,24 @@ constexpr index_t model_state_size(const model_sizes& s) noexcept {
   return s.layers * layer_state_size<V>(s);
 }
 
-/// One layer's part of the slots [slots, state_size] of a model: strided views of the same memory, absent where the
-/// slots are.
+/// One layer's part of the slots [slots, state_size] of a model, and of the snapshots [slots, R, state_size]: strided
+/// views of the same memory, absent where those are.
 template <variant V, class T>
 layer_state<T> state_of_layer(const model_sizes& s, const carried<T, 2>& slots, index_t layer) noexcept {
-  const auto part = [&]<class E, std::size_t Rank>(
-      const view<E, 2>& v, index_t first,
-      const std::array<index_t, Rank>& shape) -> view<E, static_cast<int>(Rank) + 1> {
+  const auto part = [&]<class E, int Rank, std::size_t Inner>(
+      const view<E, Rank>& v, index_t first,
+      const std::array<index_t, Inner>& shape) -> view<E, Rank - 1 + static_cast<int>(Inner)> {
     if (!v) return {};
-    const auto inner = dense_strides(shape);
-    std::array<index_t, Rank + 1> extents{v.extent(0)}, strides{v.stride(0)};
-    std::copy(shape.begin(), shape.end(), extents.begin() + 1);
-    std::copy(inner.begin(), inner.end(), strides.begin() + 1);
-    return {v.at(0, layer * layer_state_size<V>(s) + first), extents, strides};
+    const auto strides_in = dense_strides(shape);
+    std::array<index_t, static_cast<std::size_t>(Rank) - 1 + Inner> extents{}, strides{};
+    std::copy(shape.begin(), shape.end(), std::copy_n(v.extents().begin(), Rank - 1, extents.begin()));
+    std::copy(strides_in.begin(), strides_in.end(), std::copy_n(v.strides().begin(), Rank - 1, strides.begin()));
+    return {slice(v, Rank - 1, layer * layer_state_size<V>(s) + first, 1).data(), extents, strides};
   };
-  const auto parts = [&]<std::size_t Rank>(index_t first, const std::array<index_t, Rank>& shape) {
-    return carried<T, static_cast<int>(Rank) + 1>{part(slots.initial, first, shape), part(slots.final, first, shape)};
+  const auto parts = [&]<std::size_t Inner>(index_t first, const std::array<index_t, Inner>& shape) {
+    return carried<T, static_cast<int>(Inner) + 1>{part(slots.initial, first, shape),
+                                                   part(slots.final, first, shape),
+                                                   {part(slots.every.ring, first, shape), slots.every.first}};
   };
   layer_state<T> result;
   index_t first = 0;

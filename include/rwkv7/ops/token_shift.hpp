@@ -16,7 +16,7 @@ diagnosis validate_token_shift(const sequences& seq, const token_shift_inputs<T,
                                const std::type_identity_t<shift_state<T>>& state) noexcept {
   const index_t B = seq.batch(), tokens = seq.tokens(), C = in.x.extent(2);
   checker check("token_shift");
-  check.sequence_list(seq, detail::slots_of(state), static_cast<bool>(state.final))
+  check.sequence_list(seq, detail::slots_of(state), state.writes())
       .operand("x", in.x, {{"B", B}, {"T", tokens}, {"C", C}});
   for (std::size_t i = 0; i < Mixes; ++i) {
     check.operand("mix", in.mix[i], {{"C", C}})
@@ -25,7 +25,8 @@ diagnosis validate_token_shift(const sequences& seq, const token_shift_inputs<T,
         .disjoint("y", out.y[i], "x", in.x)
         .disjoint("y", out.y[i], "mix", in.mix[i])
         .disjoint("y", out.y[i], "state.initial", state.initial)
-        .disjoint("y", out.y[i], "state.final", state.final);
+        .disjoint("y", out.y[i], "state.final", state.final)
+        .disjoint("y", out.y[i], "state.every", state.every.ring);
     for (std::size_t j = 0; j < i; ++j) check.disjoint("y", out.y[i], "another y", out.y[j]);
   }
   if (state.initial) check.operand("state.initial", state.initial, {{"slots", state.initial.extent(0)}, {"C", C}});
@@ -35,7 +36,11 @@ diagnosis validate_token_shift(const sequences& seq, const token_shift_inputs<T,
         .disjoint("state.final", state.final, "x", in.x)
         .same_or_disjoint("state.final", state.final, "state.initial", state.initial);
   }
-  return check.result();
+  const auto& ring = state.every.ring;
+  return check.snapshots_of(state, "state.every", "state", {{"slots", ring.extent(0)}, {"R", ring.extent(1)}, {"C", C}})
+      .unit_stride("state.every", "C", ring)
+      .disjoint("state.every", ring, "x", in.x)
+      .result();
 }
 
 /// Every token mixed with the one before it in its sequence, once for each mixing vector.
@@ -46,7 +51,7 @@ diagnosis validate_token_shift(const sequences& seq, const token_shift_inputs<T,
 ///   mix      [C] each  read; f32, f16 or bf16, any values (released models go outside [0, 1])
 ///   y        [B, T, C] each  overwritten; must not overlap x or each other
 ///   state    [slots, C]  .initial read, .final overwritten with the last x of each sequence; may be one view. A
-///            sequence of length 0 carries its value over
+///            sequence of length 0 carries its value over. .every [slots, R, C] takes each token's x
 ///
 /// Errors: rwkv7::error before anything is written. Cost: 3 C flops per token and mix. Allocates nothing.
 /// Exactness: elementwise (D1–D4 bitwise).

@@ -15,7 +15,7 @@ namespace detail {
 template <class T, class Inputs>
 void check_recurrence(checker& check, const sequences& seq, const Inputs& in, const view<T, 4>& y, const state<T>& s) {
   const index_t B = seq.batch(), tokens = seq.tokens(), H = in.r.extent(2), N = in.r.extent(3);
-  check.sequence_list(seq, slots_of(s), static_cast<bool>(s.final))
+  check.sequence_list(seq, slots_of(s), s.writes())
       .operand("r", in.r, {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
       .head_size(N)
       .operand("w", in.w.values(), {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
@@ -41,6 +41,15 @@ void check_recurrence(checker& check, const sequences& seq, const Inputs& in, co
         .disjoint("state.final", s.final, "w", in.w.values())
         .disjoint("state.final", s.final, "k", in.k)
         .disjoint("state.final", s.final, "v", in.v);
+  const auto& ring = s.every.ring;
+  check
+      .snapshots_of(s, "state.every", "state",
+                    {{"slots", ring.extent(0)}, {"R", ring.extent(1)}, {"H", H}, {"N", N}, {"N", N}})
+      .disjoint("state.every", ring, "r", in.r)
+      .disjoint("state.every", ring, "w", in.w.values())
+      .disjoint("state.every", ring, "k", in.k)
+      .disjoint("state.every", ring, "v", in.v)
+      .disjoint("state.every", ring, "y", y);
 }
 
 }  // namespace detail
@@ -58,6 +67,8 @@ diagnosis validate_wkv7(const sequences& seq, const wkv7_inputs<T>& in, const st
       .disjoint("y", y, "b", in.b)
       .disjoint("state.final", state.final, "a", in.a)
       .disjoint("state.final", state.final, "b", in.b)
+      .disjoint("state.every", state.every.ring, "a", in.a)
+      .disjoint("state.every", state.every.ring, "b", in.b)
       .result();
 }
 
@@ -71,13 +82,15 @@ diagnosis validate_wkv7(const sequences& seq, const wkv7_inputs<T>& in, const st
 ///   w          [B, T, H, N]  read; decay<T> says which form it is in
 ///   y          [B, T, H, N]  overwritten; must not overlap an input
 ///   state      [slots, H, N, N]  row = value, column = key; .initial read (absent: zeros), .final overwritten (absent:
-///              dropped); one view for both carries on in place. Any strides
+///              dropped); one view for both carries on in place; .every [slots, R, H, N, N] takes the states in
+///              between. Any strides
 ///
 /// Any T (0 carries the state over; 1 is the decode step), any N up to RWKV7_MAX_HEAD_SIZE; fastest at 64 and 128.
 /// Errors: rwkv7::error before anything is written. Cost: about 9 N² flops per head and token.
 /// Allocates nothing; stack of N² + 32 N elements per thread, N rounded up to 64, 128 or RWKV7_MAX_HEAD_SIZE.
 /// Exactness: relative L2 against double ≤ 5e-7 per 1 k tokens. Bitwise the same from run to run, for any number of
-/// threads, whatever the other sequences hold (D1–D3), and for any split of T at multiples of 32 (D4).
+/// threads, whatever the other sequences hold (D1–D3), and for any split of T at multiples of 32 (D4). With snapshots
+/// the bits are those of T calls of one token each.
 template <executor Exec, class T>
 void wkv7(Exec&& exec, const sequences& seq, const wkv7_inputs<T>& in, std::type_identity_t<view<T, 4>> y,
           const std::type_identity_t<state<T>>& state = {}) {

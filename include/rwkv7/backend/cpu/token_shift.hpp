@@ -24,6 +24,11 @@ void token_shift_kernel(tag<Arch>, Exec& exec, const sequences& seq, const token
         at.store(y, cpu::fma<Arch>(before - now, mix.load(at), now));
       });
     }
+    // Tokens run on several threads: one that a later one would replace is left out.
+    if (state.every && s.length - t <= state.every.ring.extent(1)) {
+      float* place = state.every.ring.at(s.slot, state.every.place(t), 0);
+      for_lanes<Arch>(C, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(place, at.load(x)); });
+    }
   };
   // The first token alone reads the carried value, so once it is done the value can be replaced.
   const auto carry = [&](const sequence& s) noexcept {

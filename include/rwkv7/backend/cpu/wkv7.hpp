@@ -9,7 +9,7 @@
 /// index. Both S a and S (w ⊙ r) are taken from the old state in one read, then y = S (w ⊙ r) + u (b·r) + v (k·r).
 ///
 /// The forms sum in different orders. Which tokens use which depends only on their place in the call modulo 32, so
-/// splits at multiples of 32 change no bit.
+/// splits at multiples of 32 change no bit. Where the states in between are asked for, each token is a run of its own.
 ///
 /// The decay enters as S + (w - 1) S. That costs nothing beside a fused multiply-add, and a slow decay keeps its
 /// digits: rounding w = 1 - 1e-4 to a float is an error of 3e-8 that repeats at every token, and measured 6 times as
@@ -258,30 +258,44 @@ void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<co
   const index_t tokens = seq.batch() * seq.tokens() / seq.count() + 1;
   for_ranges(exec, heads, (index_t{1} << 16) / (N * N * tokens + 1) + 1, 1, [&](index_t begin, index_t end) noexcept {
     for (index_t item = begin; item < end; ++item) {
-      const sequence s = seq[item / H];
+      const sequence all = seq[item / H];
       const index_t h = item % H;
-      const wkv_head<Removal, Policy> head{{in.r, s, h},
-                                           {in.w.values(), s, h},
-                                           {in.k, s, h / (H / in.k.extent(2))},
-                                           {in.v, s, h / (H / in.v.extent(2))},
-                                           {a, s, h},
-                                           {b, s, h},
-                                           {y, s, h},
-                                           u ? u.at(h, 0) : nullptr,
-                                           in.w.form(),
-                                           in.w.offset()};
-      const auto initial = state.initial ? state.initial[s.slot][h] : view<const float, 2>{};
-      const auto final = state.final ? state.final[s.slot][h] : view<float, 2>{};
-      if (N == 64)
-        wkv_sequence<Arch, 64, 64>(head, s.length, N, initial, final);
-      else if (N == 128)
-        wkv_sequence<Arch, 128, 128>(head, s.length, N, initial, final);
-      else if (N < 64)
-        wkv_sequence<Arch, 64, 0>(head, s.length, N, initial, final);
-      else if (N < 128)
-        wkv_sequence<Arch, 128, 0>(head, s.length, N, initial, final);
-      else
-        wkv_sequence<Arch, max_head_size, 0>(head, s.length, N, initial, final);
+      const auto initial = state.initial ? state.initial[all.slot][h] : view<const float, 2>{};
+      const auto final = state.final ? state.final[all.slot][h] : view<float, 2>{};
+      const auto run = [&](const sequence& s, const view<const float, 2>& from, const view<float, 2>& to) noexcept {
+        const wkv_head<Removal, Policy> head{{in.r, s, h},
+                                             {in.w.values(), s, h},
+                                             {in.k, s, h / (H / in.k.extent(2))},
+                                             {in.v, s, h / (H / in.v.extent(2))},
+                                             {a, s, h},
+                                             {b, s, h},
+                                             {y, s, h},
+                                             u ? u.at(h, 0) : nullptr,
+                                             in.w.form(),
+                                             in.w.offset()};
+        if (N == 64)
+          wkv_sequence<Arch, 64, 64>(head, s.length, N, from, to);
+        else if (N == 128)
+          wkv_sequence<Arch, 128, 128>(head, s.length, N, from, to);
+        else if (N < 64)
+          wkv_sequence<Arch, 64, 0>(head, s.length, N, from, to);
+        else if (N < 128)
+          wkv_sequence<Arch, 128, 0>(head, s.length, N, from, to);
+        else
+          wkv_sequence<Arch, max_head_size, 0>(head, s.length, N, from, to);
+      };
+      if (!state.every) {
+        run(all, initial, final);
+        continue;
+      }
+      // Token by token, each from the snapshot of the one before; then the last one is carried over.
+      view<const float, 2> from = initial;
+      for (index_t t = 0; t < all.length; ++t) {
+        const auto to = state.every.ring[all.slot][state.every.place(t)][h];
+        run({all.batch, all.first + t, 1, all.slot}, from, to);
+        from = to;
+      }
+      if (final) run({all.batch, all.first, 0, all.slot}, from, final);
     }
   });
 }

@@ -21,6 +21,7 @@ void token_shift_kernel(tag, Exec&, const sequences& seq, const token_shift_inpu
         const double x = double(in.x(b, t, c));
         for (std::size_t m = 0; m < Mixes; ++m) out.y[m](b, t, c) = T(x + (previous - x) * in.mix[m](c));
         previous = x;
+        if (state.every) state.every.ring(slot, state.every.place(t - first), c) = T(x);
       }
       if (state.final) state.final(slot, c) = T(previous);
     }

@@ -29,6 +29,7 @@ void wkv7_kernel(tag, Exec&, const sequences& seq, const wkv7_inputs<T>& in, con
           const double w = decay_factor(in.w.form(), in.w.offset(), double(in.w.values()(n, t, h, j)));
           S[j] = S[j] * w + u * double(in.b(n, t, h, j)) + double(in.v(n, t, h_v, i)) * double(in.k(n, t, h_k, j));
           sum += S[j] * double(in.r(n, t, h, j));
+          if (s.every) s.every.ring(slot, s.every.place(t - first), h, i, j) = T(S[j]);
         }
         y(n, t, h, i) = T(sum);
       }
@@ -56,6 +57,7 @@ void wkv_kernel(tag, Exec&, const sequences& seq, const wkv_inputs<T, Policy>& i
           if constexpr (Policy == read_policy::after) sum += S[j] * r;
           if constexpr (Policy == read_policy::before) sum += before * r;
           if constexpr (Policy == read_policy::before_bonus) sum += before * r + v * double(in.u(h, j)) * k * r;
+          if (s.every) s.every.ring(slot, s.every.place(t - first), h, i, j) = T(S[j]);
         }
         y(n, t, h, i) = T(sum);
       }
