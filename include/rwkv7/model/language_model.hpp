@@ -12,11 +12,12 @@
 
 namespace rwkv7 {
 
-/// What forward writes; each may be absent. Without both it only advances the state.
+/// What forward writes; each may be absent. Without any it only advances the state.
 template <class T>
 struct language_model_outputs {
   view<T, 3> logits{};  // [B, T, V]  of every token
   view<T, 2> last{};    // [sequences, V]  of the last token of each sequence; the row of an empty one is left alone
+  view<T, 3> hidden{};  // [B, T, C]  what the head reads, LN(x; ln_out): last_hidden_state where models have one
 };
 
 /// The parameters are in the mapped file after open, in the caller's memory after pack. Move-only. forward may be
@@ -112,18 +113,21 @@ class language_model {
 
   /// Runs the model over every sequence.
   ///
-  ///   x = LN(emb[token]);  x = layer_i(x) for every layer;  logits = head LN(x)
+  ///   x = LN(emb[token]);  x = layer_i(x) for every layer;  hidden = LN(x);  logits = head hidden
   ///
   ///   tokens  [B, T]  read; each in [0, V)
-  ///   out     .logits [B, T, V] and .last [sequences, V] overwritten, where given
+  ///   out     .logits [B, T, V], .last [sequences, V] and .hidden [B, T, C] overwritten, where given
   ///   state   [slots, state_size()]  .initial read (absent: zeros), .final overwritten (absent: dropped); may be one
-  ///           view, a broadcast .initial starts all sequences from one state
+  ///           view, a broadcast .initial starts all sequences from one state. .every [slots, R, state_size()] takes
+  ///           the state after each token, in a ring (core/state.hpp): to reject the last k tokens, copy the one before
+  ///           them
   ///   memory  workspace_size(sequences) bytes, overwritten
   ///
   /// Errors: rwkv7::error before anything is written; parameters that do not lie in the file as kernels want them are
   /// one, until pack. Allocates nothing. Cost: about 2 flops per parameter and token; the head's share only for the
   /// logits asked for. Exactness: D1–D3 bitwise. D4 bitwise with the reference executor; with the cpu executors bitwise
-  /// for any other sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2.
+  /// for any other sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2. With
+  /// snapshots bitwise what one call per token gives, though the parameters are read once for all T.
   template <executor Exec>
   void forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
                const language_model_outputs<T>& out, const carried<T, 2>& state, workspace memory) const {
@@ -137,7 +141,11 @@ class language_model {
       layer<V>(exec, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x, {v_first, i == 0},
                state_of_layer<V>(sizes_, state, i), memory);
     if (out.last) last_logits(exec, seq, x, out.last, memory);
-    if (out.logits) logits_of(exec, x, out.logits, memory.take<T>(seq.batch(), seq.tokens(), sizes_.C));
+    if (out.logits || out.hidden) {
+      const auto hidden = out.hidden ? out.hidden : memory.take<T>(seq.batch(), seq.tokens(), sizes_.C);
+      hidden_of(exec, x, hidden);
+      if (out.logits) linear(exec, linear_inputs<T>{.x = hidden, .weight = weights_.head}, out.logits);
+    }
   }
 
  private:
@@ -153,15 +161,13 @@ class language_model {
     return z;
   }
 
-  /// logits = head LN(x). `normed` is scratch of the shape of x.
   template <class Exec>
-  void logits_of(Exec& exec, const view<T, 3>& x, const view<T, 3>& logits, const view<T, 3>& normed) const {
+  void hidden_of(Exec& exec, const view<T, 3>& x, const view<T, 3>& hidden) const {
     layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = weights_.ln_out_weight, .bias = weights_.ln_out_bias},
-               normed);
-    linear(exec, linear_inputs<T>{.x = normed, .weight = weights_.head}, logits);
+               hidden);
   }
 
-  /// The same for the last row of each sequence: gathered, so that they make one product. Empty sequences have none;
+  /// The logits of the last row of each sequence: gathered, so that they make one product. Empty sequences have none;
   /// they part the others into runs.
   template <class Exec>
   void last_logits(Exec& exec, const sequences& seq, const view<T, 3>& x, const view<T, 2>& last,
@@ -176,9 +182,11 @@ class language_model {
         std::copy_n(x.at(s.batch, s.first + s.length - 1, 0), sizes_.C, rows.at(0, i, 0));
         continue;
       }
-      if (first < i)
-        logits_of(exec, run_of(rows[0], first, i - first), run_of(last, first, i - first),
-                  run_of(rows[0], first, i - first));
+      if (first < i) {
+        const auto run = run_of(rows[0], first, i - first);
+        hidden_of(exec, run, run);
+        linear(exec, linear_inputs<T>{.x = run, .weight = weights_.head}, run_of(last, first, i - first));
+      }
       first = i + 1;
     }
   }
@@ -220,12 +228,15 @@ diagnosis language_model<V, T>::validate_forward(const sequences& seq, const vie
   }
   checker check("language_model");
   check.require(static_cast<bool>(*this), "layers", 0, "1 or more")
-      .sequence_list(seq, detail::slots_of(state), static_cast<bool>(state.final))
+      .sequence_list(seq, detail::slots_of(state), state.writes())
       .shape("tokens", tokens, {{"B", B}, {"T", seq.tokens()}});
   if (out.logits)
     check.operand("logits", out.logits, {{"B", B}, {"T", seq.tokens()}, {"V", sizes_.V}})
         .writable("logits", out.logits);
   if (out.last) check.operand("last", out.last, {{"sequences", count}, {"V", sizes_.V}}).writable("last", out.last);
+  if (out.hidden)
+    check.operand("hidden", out.hidden, {{"B", B}, {"T", seq.tokens()}, {"C", sizes_.C}})
+        .writable("hidden", out.hidden);
   if (state.initial)
     check.operand("state.initial", state.initial, {{"slots", state.initial.extent(0)}, {"state", state_size()}});
   if (state.final) {
@@ -237,6 +248,23 @@ diagnosis language_model<V, T>::validate_forward(const sequences& seq, const vie
         .same_or_disjoint("state.final", state.final, "state.initial", state.initial)
         .disjoint("state.final", state.final, "tokens", tokens);
   }
+  const auto& ring = state.every.ring;
+  if (ring) {
+    // The items of one axis do not touch, and a step along the other passes over all of them.
+    const auto nested = [&](int inner, int outer) {
+      const index_t step = ring.extent(inner) < 2 ? 0 : std::abs(ring.stride(inner));
+      const index_t reach = (ring.extent(inner) - 1) * step + state_size();
+      return (ring.extent(inner) < 2 || step >= state_size()) &&
+             (ring.extent(outer) < 2 || std::abs(ring.stride(outer)) >= reach);
+    };
+    check
+        .snapshots_of(state, "state.every", "state",
+                      {{"slots", ring.extent(0)}, {"R", ring.extent(1)}, {"state", state_size()}})
+        .unit_stride("state.every", "state", ring)
+        .require(nested(1, 0) || nested(0, 1), "state.every axis R stride", ring.stride(1),
+                 "snapshots that do not overlap")
+        .disjoint("state.every", ring, "tokens", tokens);
+  }
   if (check.result()) return check.result();
 
   const std::size_t scratch_size = workspace_size(seq);
@@ -245,16 +273,21 @@ diagnosis language_model<V, T>::validate_forward(const sequences& seq, const vie
   const auto scratch = memory.take<std::byte>(scratch_size - workspace::alignment);
   check.disjoint("workspace", scratch, "tokens", tokens)
       .disjoint("workspace", scratch, "state.initial", state.initial)
-      .disjoint("workspace", scratch, "state.final", state.final);
+      .disjoint("workspace", scratch, "state.final", state.final)
+      .disjoint("workspace", scratch, "state.every", ring);
   const auto apart = [&](const char* name, const auto& output) {
     check.disjoint(name, output, "tokens", tokens)
         .disjoint(name, output, "workspace", scratch)
         .disjoint(name, output, "state.initial", state.initial)
-        .disjoint(name, output, "state.final", state.final);
+        .disjoint(name, output, "state.final", state.final)
+        .disjoint(name, output, "state.every", ring);
   };
   apart("logits", out.logits);
   apart("last", out.last);
-  check.disjoint("last", out.last, "logits", out.logits);
+  apart("hidden", out.hidden);
+  check.disjoint("last", out.last, "logits", out.logits)
+      .disjoint("hidden", out.hidden, "logits", out.logits)
+      .disjoint("hidden", out.hidden, "last", out.last);
   if (check.result()) return check.result();
 
   for (index_t b = 0; b < B; ++b)
