@@ -4,10 +4,13 @@
 #pragma once
 
 #include "rwkv7/model/chat.hpp"
-#include "rwkv7/model/language_model.hpp"
 #include "rwkv7/model/checkpoint.hpp"
+#include "rwkv7/model/language_model.hpp"
 #include "rwkv7/model/model_state.hpp"
+#include "rwkv7/model/prefill.hpp"
 #include "rwkv7/model/sampler.hpp"
+#include "rwkv7/model/state_file.hpp"
+#include "rwkv7/model/state_pool.hpp"
 #include "rwkv7/model/stop_strings.hpp"
 #include "rwkv7/model/tokenizer.hpp"
 #include "rwkv7/model/utf8_stream.hpp"
