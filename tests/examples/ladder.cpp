@@ -41,6 +41,14 @@ TEST_CASE("a time-mix layer") {
 
 TEST_CASE("Eigen") { CHECK(contains(succeeds("05_eigen").out, "wkv7 and Eigen differ by ")); }
 
+TEST_CASE("states") {
+  CHECK(succeeds("06_states").out ==
+        "loaded and carried on by three threads, the text is the same: yes\n"
+        "loaded and carried on in double, the text is the same: yes\n"
+        "of 5 drafted tokens 2 are right, 3 are taken back\n"
+        "after that the text goes on as if they had never been: yes\n");
+}
+
 TEST_CASE("quickstart recalls everything with the delta rule and less without") {
   const auto out = succeeds("quickstart").out;
   const auto with = out.find("\n  24 of 24 capitals come back\n");
