@@ -68,11 +68,15 @@ class options {
   }
   /// Whole numbers in [0, 2^31) with commas between; none for an option that was not given.
   std::vector<std::int32_t> list(const std::string& name) const {
+    return has(name) ? numbers(name, text(name)) : std::vector<std::int32_t>();
+  }
+  /// Such a list from elsewhere; `where` begins the complaint.
+  static std::vector<std::int32_t> numbers(const std::string& where, const std::string& list) {
     std::vector<std::int32_t> values;
-    std::istringstream items(text(name) + (has(name) ? "," : ""));
+    std::istringstream items(list + ",");
     for (std::string item; std::getline(items, item, ',');) {
       const auto value = parsed<std::int32_t>(item);
-      if (!value || *value < 0) throw bad_input(name + ": got '" + text(name) + "', want numbers like 34,105,110");
+      if (!value || *value < 0) throw bad_input(where + ": got '" + list + "', want numbers like 34,105,110");
       values.push_back(*value);
     }
     return values;

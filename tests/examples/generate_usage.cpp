@@ -48,9 +48,11 @@ void check_option(const words& option, const std::string& line) {
 TEST_CASE("without a model, or without something to continue") {
   check_refused({}, "--model is missing; see --help");
   check_refused({"--prompt", "hello"}, "--model is missing; see --help");
-  check_refused({"--model", byte_model()}, "give either --prompt or --tokens; see --help");
-  check_refused({"--model", byte_model(), "--prompt", "a", "--tokens", "1"},
-                "give either --prompt or --tokens; see --help");
+  const std::string want = "give one of --prompt, --tokens, --batch and --batch-tokens; see --help";
+  check_refused({"--model", byte_model()}, want);
+  check_refused({"--model", byte_model(), "--prompt", "a", "--tokens", "1"}, want);
+  check_refused({"--model", byte_model(), "--prompt", "a", "--batch", "b"}, want);
+  check_refused({"--model", byte_model(), "--batch", "a", "--batch-tokens", "b"}, want);
 }
 
 TEST_CASE("options that are unknown, repeated or without a value") {
@@ -202,7 +204,8 @@ TEST_CASE("--help explains and succeeds") {
   const auto run = run_example("generate", {"--help"});
   CHECK(run.status == 0);
   CHECK(run.err == "");
-  for (const std::string option : {"--model", "--vocab", "--prompt", "--chat", "--tokens", "-n", "--temp", "--top-p",
-                                   "--top-k", "--seed", "--threads", "--chunk", "--logits-out"})
+  for (const std::string option :
+       {"--model", "--vocab", "--prompt", "--chat", "--tokens", "--batch", "--slots", "-n", "--temp", "--top-p",
+        "--top-k", "--seed", "--threads", "--chunk", "--state-in", "--state-out", "--logits-out"})
     CHECK(run.out.find("\n  " + option + " ") != run.out.npos);
 }
