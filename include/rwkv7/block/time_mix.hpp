@@ -187,7 +187,8 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
         .disjoint(every, c.every.ring, "v_first", first.v);
   };
   const auto slots = [](const auto& c) { return c.initial ? c.initial.extent(0) : c.final.extent(0); };
-  const auto &shifts = state.shift.every.ring, &states = state.S.every.ring;
+  const auto& shifts = state.shift.every.ring;
+  const auto& states = state.S.every.ring;
   if constexpr (V.token_shift) {
     carried("state.shift", state.shift, {{"slots", slots(state.shift)}, {"C", d.C}}, "state.shift.every",
             {{"slots", shifts.extent(0)}, {"R", shifts.extent(1)}, {"C", d.C}});
