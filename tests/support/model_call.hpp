@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rwkv7/model/language_model.hpp"
+#include "support/model_instances.hpp"
 #include "support/pattern.hpp"
 
 namespace rwkv7_test {

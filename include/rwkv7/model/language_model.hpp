@@ -126,27 +126,11 @@ class language_model {
   /// Errors: rwkv7::error before anything is written; parameters that do not lie in the file as kernels want them are
   /// one, until pack. Allocates nothing. Cost: about 2 flops per parameter and token; the head's share only for the
   /// logits asked for. Exactness: D1–D3 bitwise. D4 bitwise with the reference executor; with the cpu executors bitwise
-  /// for any other sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2. With
-  /// snapshots bitwise what one call per token gives, though the parameters are read once for all T.
+  /// for any other sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2.
+  /// With snapshots bitwise what one call per token gives, though the parameters are read once for all T.
   template <executor Exec>
   void forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
-               const language_model_outputs<T>& out, const carried<T, 2>& state, workspace memory) const {
-    if (const auto problem = validate_forward(seq, tokens, out, state, memory)) return report(problem);
-    const auto [x, v_first] = take_buffers(memory, seq);
-    for (index_t b = 0; b < seq.batch(); ++b)
-      for (index_t t = 0; t < seq.tokens(); ++t)
-        for (index_t c = 0; c < sizes_.C; ++c) x(b, t, c) = static_cast<T>(weights_.emb(index_t{tokens(b, t)}, c));
-    layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = weights_.ln0_weight, .bias = weights_.ln0_bias}, x);
-    for (index_t i = 0; i < sizes_.layers; ++i)
-      layer<V>(exec, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x, {v_first, i == 0},
-               state_of_layer<V>(sizes_, state, i), memory);
-    if (out.last) last_logits(exec, seq, x, out.last, memory);
-    if (out.logits || out.hidden) {
-      const auto hidden = out.hidden ? out.hidden : memory.take<T>(seq.batch(), seq.tokens(), sizes_.C);
-      hidden_of(exec, x, hidden);
-      if (out.logits) linear(exec, linear_inputs<T>{.x = hidden, .weight = weights_.head}, out.logits);
-    }
-  }
+               const language_model_outputs<T>& out, const carried<T, 2>& state, workspace memory) const;
 
  private:
   struct buffers {
@@ -214,6 +198,30 @@ class language_model {
   model_weights weights_;
   std::string unready_;  // a parameter that cannot be used where it lies
 };
+
+// Outside the class, so that it is not inline: `extern template` then keeps a program from compiling a whole model in
+// more than one place.
+template <variant V, class T>
+template <executor Exec>
+void language_model<V, T>::forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
+                                   const language_model_outputs<T>& out, const carried<T, 2>& state,
+                                   workspace memory) const {
+  if (const auto problem = validate_forward(seq, tokens, out, state, memory)) return report(problem);
+  const auto [x, v_first] = take_buffers(memory, seq);
+  for (index_t b = 0; b < seq.batch(); ++b)
+    for (index_t t = 0; t < seq.tokens(); ++t)
+      for (index_t c = 0; c < sizes_.C; ++c) x(b, t, c) = static_cast<T>(weights_.emb(index_t{tokens(b, t)}, c));
+  layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = weights_.ln0_weight, .bias = weights_.ln0_bias}, x);
+  for (index_t i = 0; i < sizes_.layers; ++i)
+    layer<V>(exec, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x, {v_first, i == 0},
+             state_of_layer<V>(sizes_, state, i), memory);
+  if (out.last) last_logits(exec, seq, x, out.last, memory);
+  if (out.logits || out.hidden) {
+    const auto hidden = out.hidden ? out.hidden : memory.take<T>(seq.batch(), seq.tokens(), sizes_.C);
+    hidden_of(exec, x, hidden);
+    if (out.logits) linear(exec, linear_inputs<T>{.x = hidden, .weight = weights_.head}, out.logits);
+  }
+}
 
 template <variant V, class T>
 diagnosis language_model<V, T>::validate_forward(const sequences& seq, const view<const std::int32_t, 2>& tokens,
