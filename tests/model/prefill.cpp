@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "support/allocation_counter.hpp"
 #include "support/budget.hpp"
 #include "support/compare.hpp"
 #include "support/executors.hpp"
@@ -124,6 +125,26 @@ TEST_CASE("nothing to feed is nothing done") {
   const auto before = p.state.values;
   CHECK(p.run(exec, [](index_t) { FAIL("called"); }) == 0);
   CHECK(same_bits(p.state.values, before));
+}
+
+TEST_CASE("nothing is allocated by prefill, nor by a call with snapshots") {
+  const auto model = open_golden<x070, float>("n16");
+  rwkv7::inline_executor exec;
+  prompt<float> p{model, 2, 70, 32};
+  std::vector<float> ring(count_of(2 * 5 * model.state_size())), hidden(count_of(2 * 32 * model.sizes().C));
+  auto carried_on = p.state.in_place();
+  carried_on.every = {{ring.data(), {2, 5, model.state_size()}}, 3};
+  const auto run = [&] {
+    p.run(exec, [](index_t) {});
+    model.forward(exec, dense{2, 32}, slice(p.ids(), 1, 0, 32), {.hidden = {hidden.data(), {2, 32, model.sizes().C}}},
+                  carried_on, rwkv7::workspace(p.scratch));
+  };
+  run();
+  {
+    const allocation_counter::armed counting;
+    run();
+  }
+  CHECK(allocation_counter::new_calls() + allocation_counter::malloc_calls() == 0);
 }
 
 TEST_CASE("what a later call would refuse is refused before the first") {
