@@ -269,6 +269,18 @@ TEST_CASE("snapshots that do not fit or lie on other memory are refused, and not
   refused("rwkv7::wkv7: state.every overlaps r", {x.out().data(), {2, 1, 4, 8, 8}, {8, 8, 8, 1, 8}});
   refused("rwkv7::wkv7: state.every overlaps y", {y.out().data(), {2, 1, 4, 8, 8}, {8, 8, 8, 1, 8}});
 
+  // Two sequences of one slot may read it, but not both leave snapshots there.
+  const std::vector<std::int32_t> cu{0, 1, 3}, slots{1, 1};
+  const auto row = [&](const auto& v) { return slice(v, 0, 0, 1); };
+  const view<const float, 4> one = row(x.in());
+  const wkv7_inputs<float> one_row{.r = one, .w = decay<float>::logit(one), .k = one, .v = one, .a = one, .b = one};
+  const state<float> only_read{S.in(), {}, {}}, snapshots_alone{S.in(), {}, {all}};
+  CHECK_FALSE(validate_wkv7(packed{cu, slots}, one_row, row(y.out()), only_read));
+  check_refused("rwkv7::wkv7: state_indices[1]: got 1 again, want distinct slots",
+                validate_wkv7(packed{cu, slots}, one_row, row(y.out()), snapshots_alone), [&](auto& exec) {
+                  wkv7(exec, packed{cu, slots}, one_row, row(y.out()), snapshots_alone);
+                });
+
   tensor<float, 3> u({2, 3, 4}), z = u, shifts({2, 3, 4});
   tensor<float, 1> mix({4});
   tensor<float, 2> last({2, 4});

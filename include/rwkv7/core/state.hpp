@@ -9,8 +9,8 @@ namespace rwkv7 {
 
 /// What would be carried on from each token of a call, not only from the last: what speculative decoding goes back to
 /// when drafted tokens are rejected. The value after token t of a sequence goes to ring(slot, (first + t) mod R), so a
-/// sequence of more than R tokens leaves its last R values. Where nothing is carried from call to call, first is 0 and
-/// R the number of tokens; a first that is the number of tokens so far, mod R, keeps the last R across calls.
+/// sequence of more than R tokens leaves its last R values. To go back within one call, 0 and its number of tokens do
+/// for first and R; a first that is the number of tokens so far, mod R, keeps the last R values across calls.
 template <class T, int Rank>
 struct snapshots {
   view<T, Rank + 1> ring{};  // [slots, R, …]; absent: none are taken
