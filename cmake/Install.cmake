@@ -30,3 +30,14 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/rwkv7ConfigVersion.cmake
 install(FILES ${PROJECT_BINARY_DIR}/rwkv7Config.cmake ${PROJECT_BINARY_DIR}/rwkv7ConfigVersion.cmake
               ${CMAKE_CURRENT_LIST_DIR}/rwkv7Dependencies.cmake
         DESTINATION ${_package})
+
+# pkg-config --cflags rwkv7 (rwkv7-model). The prefix is where the file lies, so that these may be moved, too.
+file(RELATIVE_PATH RWKV7_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_DATADIR}/pkgconfig /prefix)
+set(_files rwkv7.pc)
+if(RWKV7_BUILD_MODEL)
+  list(APPEND _files rwkv7-model.pc)
+endif()
+foreach(_file IN LISTS _files)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/${_file}.in ${PROJECT_BINARY_DIR}/${_file} @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${_file} DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+endforeach()

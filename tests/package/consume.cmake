@@ -1,4 +1,5 @@
-# cmake -D SOURCE=<a project> -D BUILD=<folder> -D GENERATOR=<name> -P consume.cmake -- <arguments for its configuration>
+# cmake -D SOURCE=<a project> -D BUILD=<folder> -D GENERATOR=<name> -D "PROGRAMS=<to run>" -P consume.cmake
+#       -- <arguments for its configuration>
 cmake_minimum_required(VERSION 3.22)
 
 set(arguments "")
@@ -15,7 +16,6 @@ file(REMOVE_RECURSE ${BUILD}) # a cache left by an earlier run could hide a fail
 foreach(command "-S;${SOURCE};-B;${BUILD};-G;${GENERATOR};-D;CMAKE_BUILD_TYPE=Debug;${arguments}" "--build;${BUILD}")
   execute_process(COMMAND ${CMAKE_COMMAND} ${command} COMMAND_ERROR_IS_FATAL ANY)
 endforeach()
-execute_process(COMMAND ${BUILD}/consumer COMMAND_ERROR_IS_FATAL ANY)
-if(EXISTS ${BUILD}/model_consumer)
-  execute_process(COMMAND ${BUILD}/model_consumer COMMAND_ERROR_IS_FATAL ANY)
-endif()
+foreach(program IN LISTS PROGRAMS)
+  execute_process(COMMAND ${BUILD}/${program} COMMAND_ERROR_IS_FATAL ANY)
+endforeach()
