@@ -1,4 +1,4 @@
-# Everything that a builder may choose. All of it defaults to "only when rwkv7 itself is what is being built".
+# Everything that a builder may choose. Nearly all of it defaults to "only when rwkv7 itself is what is being built".
 #
 # Compiler flags are not among the options: CMAKE_CXX_FLAGS does that (the presets put -march and sanitizers there), and
 # nothing of it reaches an installed or exported target.
@@ -6,6 +6,7 @@
 option(RWKV7_BUILD_TESTS "Build the tests (needs doctest)" ${PROJECT_IS_TOP_LEVEL})
 option(RWKV7_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(RWKV7_BUILD_BENCHMARKS "Build the benchmarks (needs Google Benchmark)" ${PROJECT_IS_TOP_LEVEL})
+option(RWKV7_BUILD_DOCS "Build the documentation with everything else: the target rwkv7_docs (needs doxygen)" OFF)
 option(RWKV7_INSTALL "Generate the install target and the CMake package" ${PROJECT_IS_TOP_LEVEL})
 
 # In somebody else's build the component comes for free where its one dependency is there, and is absent without a word

@@ -9,17 +9,19 @@
 
 namespace rwkv7 {
 
-/// Parameters, with the names and shapes of RWKV-LM (`blocks.i.ffn.*`).
+/// Parameters, with the names and shapes of RWKV-LM (`blocks.i.ffn`).
 struct channel_mix_weights {
   weights<1> x_k{};           // [C]
   weights<2> key{}, value{};  // [F, C], [C, F]
 };
 
+/// Operands of channel_mix.
 template <class T>
 struct channel_mix_inputs {
   view<const T, 3> x = detail::missing<T, "x">();  // [B, T, C], layer-normalised
 };
 
+/// The activations of one call, in the caller's workspace.
 template <class T>
 struct channel_mix_buffers {
   view<T, 3> xk{}, hidden{};  // [B, T, C], [B, T, F]

@@ -12,14 +12,15 @@ namespace rwkv7 {
 /// Parameters of `blocks.i`, without ln0, which belongs to the embedding.
 struct layer_weights {
   weights<1> ln1_weight{}, ln1_bias{}, ln2_weight{}, ln2_bias{};  // [C]
-  time_mix_weights att{};
-  channel_mix_weights ffn{};
+  time_mix_weights att{};                                         // blocks.i.att
+  channel_mix_weights ffn{};                                      // blocks.i.ffn
 };
 
+/// What a layer carries from call to call.
 template <class T>
 struct layer_state {
-  time_mix_state<T> att{};
-  shift_state<T> ffn{};
+  time_mix_state<T> att{};  // of time-mix
+  shift_state<T> ffn{};     // of channel-mix
 };
 
 /// Bytes of scratch that layer needs for these sequences.

@@ -9,7 +9,7 @@
 
 namespace rwkv7 {
 
-/// Parameters, with the names and shapes of RWKV-LM (`blocks.i.att.*`). Those a variant does not use stay absent.
+/// Parameters, with the names and shapes of RWKV-LM (`blocks.i.att`). Those a variant does not use stay absent.
 struct time_mix_weights {
   weights<1> x_r{}, x_w{}, x_k{}, x_v{}, x_a{}, x_g{};  // [C]
   weights<2> receptance{}, key{}, value{}, output{};    // [D, C], [D_kv, C], [D_kv, C], [C, D]
@@ -22,6 +22,7 @@ struct time_mix_weights {
   weights<1> ln_x_weight{}, ln_x_bias{};                // [D]
 };
 
+/// Operands of time_mix.
 template <class T>
 struct time_mix_inputs {
   view<const T, 3> x = detail::missing<T, "x">();  // [B, T, C], layer-normalised
@@ -31,8 +32,8 @@ struct time_mix_inputs {
 /// belong to the tokens of one call, not to the state.
 template <class T>
 struct first_values {
-  view<T, 3> v{};
-  bool produce = false;
+  view<T, 3> v{};        // [B, T, D_kv]
+  bool produce = false;  // written by this call, else read
 };
 
 /// What a time-mix block carries from call to call.

@@ -31,6 +31,7 @@ class diagnosis {
  public:
   /// True when something is wrong.
   explicit operator bool() const noexcept { return text_[0] != '\0'; }
+  /// The complaint, "" when there is none.
   const char* message() const noexcept { return text_; }
 
   /// Keeps the first complaint only: the ones after it are usually its consequences.
@@ -87,13 +88,14 @@ index_t slots_of(const carried<T, Rank>& s) noexcept {
 
 /// One axis of an operand: its letter, and the extent it must have.
 struct axis {
-  const char* name;
-  index_t want;
+  const char* name;  // "T"
+  index_t want;      // its extent
 };
 
 /// Collects the first complaint about one operation's operands.
 class checker {
  public:
+  /// Complaints begin with "rwkv7::" and this name.
   explicit checker(const char* operation) noexcept : operation_(operation) {}
 
   /// The operand is there and has these extents.
@@ -139,6 +141,7 @@ class checker {
     if (!problem_ && overlap(out, in)) problem_.complain("rwkv7::%s: %s overlaps %s", operation_, output, input);
     return *this;
   }
+  /// The same for a parameter, which may be absent.
   template <class T, int R1, int R2>
   checker& disjoint(const char* output, const view<T, R1>& out, const char* parameter, const weights<R2>& w) noexcept {
     return w ? w.visit([&](const auto& in) -> checker& { return disjoint(output, out, parameter, in); }) : *this;
@@ -180,6 +183,7 @@ class checker {
                         static_cast<long long>(H_group), static_cast<long long>(H));
     return *this;
   }
+  /// N was compiled in.
   checker& head_size(index_t N) noexcept {
     if (N > max_head_size)
       problem_.complain(
@@ -187,18 +191,21 @@ class checker {
           operation_, static_cast<long long>(N), static_cast<long long>(max_head_size));
     return *this;
   }
+  /// There is enough scratch.
   checker& scratch(std::size_t got, std::size_t want) noexcept {
     if (got < want)
       problem_.complain("rwkv7::%s: workspace: got %llu bytes, want %llu", operation_,
                         static_cast<unsigned long long>(got), static_cast<unsigned long long>(want));
     return *this;
   }
+  /// Any other condition on a number.
   checker& require(bool condition, const char* what, index_t got, const char* want) noexcept {
     if (!condition)
       problem_.complain("rwkv7::%s: %s: got %lld, want %s", operation_, what, static_cast<long long>(got), want);
     return *this;
   }
 
+  /// The first complaint, or nothing.
   const diagnosis& result() const noexcept { return problem_; }
 
  private:

@@ -45,6 +45,7 @@ namespace rwkv7 {
 /// Extents, strides and counts. Signed, so that a reversed axis is a negative stride.
 using index_t = std::int64_t;
 
+/// The largest head size that is compiled in, RWKV7_MAX_HEAD_SIZE.
 inline constexpr index_t max_head_size = RWKV7_MAX_HEAD_SIZE;
 
 }  // namespace rwkv7

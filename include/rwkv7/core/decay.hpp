@@ -17,6 +17,7 @@
 
 namespace rwkv7 {
 
+/// What a tensor of decays holds.
 enum class decay_form : unsigned char { factor, log, loglog, logit };
 /// The offset c in exp(-exp(-softplus(-x) - c)) = exp(-exp(-c) σ(x)).
 enum class decay_offset : unsigned char { half, six_tenths };
@@ -26,12 +27,17 @@ constexpr double decay_scale(decay_offset offset) noexcept {
   return offset == decay_offset::half ? 0.60653065971263342 : 0.54881163609402643;
 }
 
+/// Values [B, T, H, N] and the form they are in.
 template <class T>
 class decay {
  public:
+  /// w = values
   static constexpr decay factor(view<const T, 4> w) noexcept { return {w, decay_form::factor, {}}; }
+  /// w = exp(values)
   static constexpr decay log(view<const T, 4> x) noexcept { return {x, decay_form::log, {}}; }
+  /// w = exp(-exp(values))
   static constexpr decay loglog(view<const T, 4> x) noexcept { return {x, decay_form::loglog, {}}; }
+  /// w = exp(-exp(-offset) σ(values))
   static constexpr decay logit(view<const T, 4> x, decay_offset offset = decay_offset::half) noexcept {
     return {x, decay_form::logit, offset};
   }
@@ -44,8 +50,11 @@ class decay {
                   "rwkv7: say which form the decay is in: decay<T>::factor(w), log(w), loglog(w) or logit(w)");
   }
 
+  /// As given.
   constexpr const view<const T, 4>& values() const noexcept { return values_; }
+  /// What values() holds.
   constexpr decay_form form() const noexcept { return form_; }
+  /// For the logit form.
   constexpr decay_offset offset() const noexcept { return offset_; }
 
  private:

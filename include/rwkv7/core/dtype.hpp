@@ -13,7 +13,7 @@ namespace rwkv7 {
 
 /// bfloat16 as stored: the upper half of a float. Same bits as torch, Eigen and CUDA use.
 struct bf16 {
-  std::uint16_t bits;
+  std::uint16_t bits;  // as stored
 
   /// Rounds to nearest, ties to even; NaN stays NaN.
   static constexpr bf16 from_float(float x) noexcept {
@@ -21,6 +21,7 @@ struct bf16 {
     if ((u & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((u >> 16) | 0x40u)};
     return {static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};
   }
+  /// Exact.
   RWKV7_INLINE constexpr float to_float() const noexcept {
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
   }
@@ -28,7 +29,7 @@ struct bf16 {
 
 /// IEEE binary16 as stored.
 struct f16 {
-  std::uint16_t bits;
+  std::uint16_t bits;  // as stored
 
   /// Rounds to nearest, ties to even; overflows to infinity; NaN stays NaN.
   static constexpr f16 from_float(float x) noexcept {
@@ -45,6 +46,7 @@ struct f16 {
     const std::uint32_t rebiased = magnitude - (112u << 23);
     return {static_cast<std::uint16_t>(sign | ((rebiased + 0xfffu + ((rebiased >> 13) & 1u)) >> 13))};
   }
+  /// Exact.
   RWKV7_INLINE constexpr float to_float() const noexcept {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
     const std::uint32_t magnitude = bits & 0x7fffu;
@@ -58,12 +60,16 @@ struct f16 {
 /// What a parameter tensor holds.
 enum class dtype : std::uint8_t { f32, f16, bf16 };
 
+/// Bytes of one element.
 constexpr std::size_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : 2; }
+/// "f32", "f16", "bf16"
 constexpr const char* name_of(dtype t) noexcept { return t == dtype::f32 ? "f32" : t == dtype::f16 ? "f16" : "bf16"; }
 
+/// Element types that parameters may have.
 template <class T>
 concept weight_element = std::is_same_v<T, float> || std::is_same_v<T, f16> || std::is_same_v<T, bf16>;
 
+/// The tag of an element type.
 template <weight_element T>
 inline constexpr dtype dtype_of = std::is_same_v<T, float> ? dtype::f32
                                   : std::is_same_v<T, f16> ? dtype::f16

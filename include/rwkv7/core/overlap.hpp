@@ -54,6 +54,7 @@ std::pair<std::uintptr_t, std::uintptr_t> byte_range(const view<T, Rank>& v) noe
 
 }  // namespace detail
 
+/// Whether the two tensors share an element, or might.
 template <class T, int R1, class U, int R2>
 bool overlap(const view<T, R1>& x, const view<U, R2>& y) noexcept {
   if (!x || !y || x.size() == 0 || y.size() == 0) return false;

@@ -27,11 +27,13 @@ struct snapshots {
 /// it shares no memory with the other two.
 template <class T, int Rank>
 struct carried {
-  view<const T, Rank> initial{};
-  view<T, Rank> final{};
-  snapshots<T, Rank> every{};
+  view<const T, Rank> initial{};  // read before
+  view<T, Rank> final{};          // overwritten after
+  snapshots<T, Rank> every{};     // overwritten on the way
 
+  /// Carries on where the last call ended.
   static constexpr carried in_place(view<T, Rank> v) noexcept { return {v, v}; }
+  /// Whether anything is overwritten.
   constexpr bool writes() const noexcept { return final || every; }
 };
 

@@ -28,6 +28,7 @@ constexpr std::array<index_t, Rank> dense_strides(const std::array<index_t, Rank
   return strides;
 }
 
+/// std::mdspan, Kokkos::mdspan, cuda::std::mdspan and look-alikes.
 template <class M>
 concept mdspan_like = requires(const M& m, std::size_t i) {
   m.data_handle();
@@ -36,12 +37,17 @@ concept mdspan_like = requires(const M& m, std::size_t i) {
   { M::rank() } -> std::convertible_to<std::size_t>;
 };
 
+/// A tensor in memory that somebody else owns; T is const where it is only read. See rwkv7/core/view.hpp.
 template <class T, int Rank>
 class view {
  public:
+  /// const T where the elements are only read.
   using element_type = T;
+  /// Without const.
   using value_type = std::remove_const_t<T>;
+  /// One number per axis.
   using index_array = std::array<index_t, static_cast<std::size_t>(Rank)>;
+  /// How many axes it has.
   static constexpr int rank = Rank;
 
   /// Absent: no data, all extents 0.
@@ -73,16 +79,23 @@ class view {
            (std::is_const_v<U> && !std::is_const_v<T>)) constexpr view(const view<U, OtherRank>&) {
     refuse<U>();
   }
+  /// Anything else is refused in words.
   template <mdspan_like M>
   requires(!std::convertible_to<decltype(std::declval<const M&>().data_handle()), T*>) constexpr view(const M&) {
     refuse<M>();
   }
 
+  /// The element with all indices 0; null when absent.
   RWKV7_INLINE constexpr T* data() const noexcept { return data_; }
+  /// Of one axis.
   RWKV7_INLINE constexpr index_t extent(int axis) const noexcept { return extents_[static_cast<std::size_t>(axis)]; }
+  /// Of one axis, in elements.
   RWKV7_INLINE constexpr index_t stride(int axis) const noexcept { return strides_[static_cast<std::size_t>(axis)]; }
+  /// Of all axes.
   constexpr const index_array& extents() const noexcept { return extents_; }
+  /// Of all axes, in elements.
   constexpr const index_array& strides() const noexcept { return strides_; }
+  /// How many elements: the product of the extents.
   constexpr index_t size() const noexcept {
     index_t n = 1;
     for (const index_t e : extents_) n *= e;
@@ -91,11 +104,12 @@ class view {
   /// False for an absent operand.
   constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
 
-  /// The element at the given indices, or its address.
+  /// The element at the given indices.
   template <class... I>
   requires(sizeof...(I) == static_cast<std::size_t>(Rank)) RWKV7_INLINE constexpr T& operator()(I... i) const noexcept {
     return *at(i...);
   }
+  /// The address of the element at the given indices.
   template <class... I>
   requires(sizeof...(I) == static_cast<std::size_t>(Rank)) RWKV7_INLINE constexpr T* at(I... i) const noexcept {
     std::size_t axis = 0;

@@ -13,19 +13,26 @@
 
 namespace rwkv7 {
 
+/// A view whose element type is known at run time; see rwkv7/core/weights.hpp.
 template <int Rank>
 class weights {
  public:
+  /// One number per axis.
   using index_array = std::array<index_t, static_cast<std::size_t>(Rank)>;
+  /// How many axes it has.
   static constexpr int rank = Rank;
 
+  /// Absent: no data, all extents 0.
   constexpr weights() noexcept = default;
+  /// A dense row-major tensor at `data`.
   constexpr weights(const void* data, dtype type, const index_array& extents) noexcept
       : data_(data), extents_(extents), strides_(dense_strides(extents)), type_(type) {}
+  /// A view of one of the three element types, with its strides.
   template <class T>
   requires weight_element<std::remove_const_t<T>>
   constexpr weights(const view<T, Rank>& v) noexcept
       : data_(v.data()), extents_(v.extents()), strides_(v.strides()), type_(dtype_of<std::remove_const_t<T>>) {}
+  /// std::mdspan and look-alikes of the same rank.
   template <mdspan_like M>
   requires weight_element<std::remove_cvref_t<decltype(*std::declval<const M&>().data_handle())>>
   constexpr weights(const M& m) : weights(view<const std::remove_cvref_t<decltype(*m.data_handle())>, Rank>(m)) {}
@@ -37,11 +44,17 @@ class weights {
                   "rwkv7: parameters are float, f16 or bf16, with as many axes as the operation wants of this one");
   }
 
+  /// The first element; its type is type().
   constexpr const void* data() const noexcept { return data_; }
+  /// What the elements are.
   constexpr dtype type() const noexcept { return type_; }
+  /// Of one axis.
   constexpr index_t extent(int axis) const noexcept { return extents_[static_cast<std::size_t>(axis)]; }
+  /// Of one axis, in elements.
   constexpr index_t stride(int axis) const noexcept { return strides_[static_cast<std::size_t>(axis)]; }
+  /// Of all axes.
   constexpr const index_array& extents() const noexcept { return extents_; }
+  /// False for an absent parameter.
   constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
 
   /// The same tensor with its element type named; the caller has looked at type().

@@ -14,6 +14,7 @@
 
 namespace rwkv7 {
 
+/// Memory that is handed out, or the count of what would be.
 class workspace {
  public:
   /// Every buffer starts on a cache line, and on the widest vector register.

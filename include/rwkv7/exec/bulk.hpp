@@ -19,6 +19,7 @@ class bulk_executor {
  public:
   using backend_tag = backend::cpu::tag<Arch>;
 
+  /// `concurrency` is how many tasks may run at once.
   bulk_executor(index_t concurrency, Run run) : run_(std::move(run)), concurrency_(concurrency) {}
 
   index_t concurrency() const noexcept { return concurrency_; }

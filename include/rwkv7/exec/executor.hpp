@@ -22,10 +22,11 @@ namespace backend::cpu {
 /// SIMD kernels for one instruction set.
 template <class Arch>
 struct tag {
-  using arch = Arch;
+  using arch = Arch;  // one of xsimd's
 };
 }  // namespace backend::cpu
 
+/// The tag by which operations find the kernels of an executor.
 template <class E>
 using backend_tag_of = typename std::remove_cvref_t<E>::backend_tag;
 

@@ -7,6 +7,7 @@
 
 namespace rwkv7 {
 
+/// The calling thread alone.
 template <class Arch>
 struct basic_inline_executor {
   using backend_tag = backend::cpu::tag<Arch>;
@@ -18,6 +19,7 @@ struct basic_inline_executor {
   }
 };
 
+/// With the best kernels that the compiler flags allow.
 using inline_executor = basic_inline_executor<native_arch>;
 
 }  // namespace rwkv7

@@ -7,6 +7,7 @@
 
 namespace rwkv7 {
 
+/// The definitions of backend/reference, in double inside, on the calling thread.
 struct reference_executor {
   using backend_tag = backend::reference::tag;
 };

@@ -12,6 +12,7 @@
 
 namespace rwkv7 {
 
+/// The calling thread and those of an Eigen pool.
 template <class Arch>
 class basic_thread_executor {
  public:
@@ -64,6 +65,7 @@ class basic_thread_executor {
   index_t concurrency_;
 };
 
+/// With the best kernels that the compiler flags allow.
 using thread_executor = basic_thread_executor<native_arch>;
 
 }  // namespace rwkv7

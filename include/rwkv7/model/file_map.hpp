@@ -51,7 +51,9 @@ inline std::string shown(const std::filesystem::path& path) {
 class file_map {
  public:
   file_map() = default;
+  /// `other` is empty afterwards.
   file_map(file_map&& other) noexcept { swap(other); }
+  /// `other` is empty afterwards.
   file_map& operator=(file_map&& other) noexcept {
     file_map(std::move(other)).swap(*this);
     return *this;
@@ -71,6 +73,7 @@ class file_map {
     return file.acquire(path) ? std::move(file) : complain("cannot be read");
   }
 
+  /// The whole file.
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
 #if RWKV7_MMAP

@@ -53,6 +53,7 @@ class language_model {
 
   /// False when empty.
   explicit operator bool() const noexcept { return !weights_.layers.empty(); }
+  /// As read from the tensors.
   const model_sizes& sizes() const noexcept { return sizes_; }
 
   /// Bytes that pack needs, wherever they start.

@@ -17,11 +17,12 @@
 
 namespace rwkv7 {
 
-/// Elements of one layer's part of a slot, and of a whole slot.
+/// Elements of one layer's part of a slot.
 template <variant V>
 constexpr index_t layer_state_size(const model_sizes& s) noexcept {
   return (V.token_shift ? 2 : 1) * s.C + s.H * s.N * s.N;
 }
+/// Elements of a whole slot.
 template <variant V>
 constexpr index_t model_state_size(const model_sizes& s) noexcept {
   return s.layers * layer_state_size<V>(s);

@@ -20,9 +20,11 @@ struct model_sizes {
   index_t H_kv = 0;    // heads of the projected keys and values, a divisor of H
   index_t F = 0;       // width of channel-mix
 
+  /// The sizes of its time-mix blocks.
   constexpr dims time_mix_dims() const noexcept { return {.C = C, .H = H, .N = N, .H_kv = H_kv}; }
 };
 
+/// The parameters of a whole model.
 struct model_weights {
   weights<2> emb{};                           // [V, C]
   weights<1> ln0_weight{}, ln0_bias{};        // [C], on the embedding; stored in block 0

@@ -16,6 +16,7 @@
 
 namespace rwkv7 {
 
+/// How a sampler chooses.
 struct sampler_settings {
   float temperature = 0;        // 0: greedy
   float top_p = 1;              // (0, 1]; 1: off
@@ -23,7 +24,7 @@ struct sampler_settings {
   float presence_penalty = 0;   // off every token generated before
   float frequency_penalty = 0;  // off a token for each time it was generated
   float penalty_decay = 1;      // [0, 1]; what such a time still counts one token later
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;       // of the random numbers; not used when greedy
 };
 
 /// What is wrong with the settings of a sampler, or nothing.
@@ -46,8 +47,10 @@ inline diagnosis validate_sampler(const sampler_settings& s) noexcept {
 /// SplitMix64 (Steele, Lea, Flood 2014): 64 bits of state, which is also the seed; any seed is as good as another.
 class splitmix64 {
  public:
+  /// Any seed.
   explicit constexpr splitmix64(std::uint64_t seed) noexcept : state_(seed) {}
 
+  /// The next 64 random bits.
   constexpr std::uint64_t operator()() noexcept {
     std::uint64_t z = state_ += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;

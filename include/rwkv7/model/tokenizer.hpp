@@ -34,6 +34,7 @@ inline constexpr auto all_bytes = [] {
 /// Token = byte, as in models with V = 256.
 class byte_tokenizer {
  public:
+  /// 256.
   static constexpr index_t size() noexcept { return 256; }
 
   /// One token per byte; total and inverse to decode.

@@ -7,6 +7,7 @@
 
 namespace rwkv7 {
 
+/// Operands of bonus.
 template <class T>
 struct bonus_inputs {
   view<const T, 4> r = detail::missing<T, "r">();  // [B, T, H, N]

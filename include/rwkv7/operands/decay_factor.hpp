@@ -6,6 +6,7 @@
 
 namespace rwkv7 {
 
+/// Operands of decay_factor.
 template <class T>
 struct decay_factor_inputs {
   decay<T> w = detail::missing<T, "w">();  // [B, T, H, N] and the form it is in

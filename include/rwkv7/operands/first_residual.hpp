@@ -6,6 +6,7 @@
 
 namespace rwkv7 {
 
+/// Operands of first_residual.
 template <class T>
 struct first_residual_inputs {
   view<const T, 3> x = detail::missing<T, "x">();          // [B, T, D]

@@ -6,6 +6,7 @@
 
 namespace rwkv7 {
 
+/// Operands of gate.
 template <class T>
 struct gate_inputs {
   view<const T, 3> x = detail::missing<T, "x">();  // [B, T, D]

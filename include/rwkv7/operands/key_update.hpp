@@ -7,6 +7,7 @@
 
 namespace rwkv7 {
 
+/// Operands of key_update.
 template <class T>
 struct key_update_inputs {
   view<const T, 4> k = detail::missing<T, "k">();      // [B, T, H_kv, N]  projected keys
@@ -16,6 +17,7 @@ struct key_update_inputs {
   double eps = 1e-12;                                  // least norm divided by
 };
 
+/// What key_update writes.
 template <class T>
 struct key_update_outputs {
   view<T, 4> k = detail::missing<T, "k">();  // [B, T, H, N]  key that is written

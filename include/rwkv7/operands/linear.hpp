@@ -7,6 +7,7 @@
 
 namespace rwkv7 {
 
+/// Operands of linear.
 template <class T>
 struct linear_inputs {
   view<const T, 3> x = detail::missing<T, "x">();      // [B, T, in]

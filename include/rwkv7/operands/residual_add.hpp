@@ -6,6 +6,7 @@
 
 namespace rwkv7 {
 
+/// Operands of residual_add.
 template <class T>
 struct residual_add_inputs {
   view<const T, 3> x = detail::missing<T, "x">();  // [B, T, C]

@@ -6,6 +6,7 @@
 
 namespace rwkv7 {
 
+/// Operands of squared_relu.
 template <class T>
 struct squared_relu_inputs {
   view<const T, 3> x = detail::missing<T, "x">();  // [B, T, F]

@@ -34,6 +34,7 @@ struct wkv_inputs {
   view<const T, 4> v = detail::missing<T, "v">();  // [B, T, H_v, N]
 };
 
+/// The same with the bonus u.
 template <class T>
 struct wkv_inputs<T, read_policy::before_bonus> {
   view<const T, 4> r = detail::missing<T, "r">();  // [B, T, H, N]

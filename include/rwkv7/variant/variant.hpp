@@ -14,6 +14,7 @@ namespace rwkv7 {
 /// What follows the recurrence.
 enum class readout_norm : unsigned char { none, group_norm };
 
+/// The switches, with the x070 behaviour as their defaults.
 struct variant {
   bool token_shift = true;                       // six mixed inputs; without it all six are x
   decay_offset decay = decay_offset::half;       // c in w = exp(-exp(-c) σ(logit))
