@@ -22,11 +22,14 @@ macro(needs program)
     set(skip "dlpack/dlpack.h (Debian: libdlpack-dev)")
   endif()
   if("${program}" MATCHES "#include <torch/")
-    if(NOT TORCH)
-      set(skip "PyTorch (Debian: libtorch-dev)")
-    endif()
     list(REMOVE_ITEM its_flags -Wall -Wextra -Werror) # PyTorch 1.13's headers are not that clean
-    list(APPEND its_flags -I ${TORCH} -I ${TORCH}/torch/csrc/api/include -ltorch -ltorch_cpu -lc10)
+    list(APPEND its_flags -idirafter ${TORCH} -I ${TORCH}/torch/csrc/api/include -ltorch -ltorch_cpu -lc10)
+    file(WRITE ${WORK}/probe.cpp "#include <torch/torch.h>\n") # clang 14 refuses those of 1.13 as C++20
+    execute_process(COMMAND ${COMPILER} ${its_flags} -fsyntax-only ${WORK}/probe.cpp RESULT_VARIABLE failed
+                    OUTPUT_QUIET ERROR_QUIET)
+    if(failed)
+      set(skip "PyTorch and a compiler that takes its headers (Debian: libtorch-dev, g++)")
+    endif()
   endif()
 endmacro()
 
