@@ -64,16 +64,16 @@ TEST_CASE("wkv7 through C equals wkv7 to the last bit, for every form of the dec
                {RWKV7_DECAY_LOG, decay::log, -0.2f, 0.2f},
                {RWKV7_DECAY_LOGLOG, decay::loglog, -3, 1},
                {RWKV7_DECAY_LOGIT, [](view<const float, 4> x) { return decay::logit(x); }, 0, 2}};
-  for (const auto& [form, make, offset, scale] : forms) {
-    CAPTURE(form);
+  for (const auto& f : forms) {
+    CAPTURE(f.form);
     recurrence c, cpp;
-    c.w = cpp.w = recurrence::operand("w", offset, scale);
-    CHECK(c.call(form) == RWKV7_OK);
+    c.w = cpp.w = recurrence::operand("w", f.offset, f.scale);
+    CHECK(c.call(f.form) == RWKV7_OK);
     const auto in = [](const std::vector<float>& x) { return view<const float, 4>(x.data(), {B, T, H, N}); };
     rwkv7::wkv7(
         rwkv7::inline_executor{}, rwkv7::dense{B, T},
         rwkv7::wkv7_inputs<float>{
-            .r = in(cpp.r), .w = make(in(cpp.w)), .k = in(cpp.k), .v = in(cpp.v), .a = in(cpp.a), .b = in(cpp.b)},
+            .r = in(cpp.r), .w = f.make(in(cpp.w)), .k = in(cpp.k), .v = in(cpp.v), .a = in(cpp.a), .b = in(cpp.b)},
         view<float, 4>(cpp.y.data(), {B, T, H, N}),
         rwkv7::state<float>::in_place(view<float, 4>(cpp.S.data(), {B, H, N, N})));
     CHECK(c.y == cpp.y);
