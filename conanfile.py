@@ -40,6 +40,7 @@ class Rwkv7(ConanFile):
         self.requires("xsimd/[>=8.1 <15]", transitive_headers=True)
         if self.options.model:
             self.requires("nlohmann_json/[>=3.11 <4]", transitive_headers=True)
+            self.requires("minizip/[>=1.2 <2]", transitive_headers=True, transitive_libs=True)
 
     def validate(self):
         check_min_cppstd(self, 20)

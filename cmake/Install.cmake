@@ -13,7 +13,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/rwkv7 DESTINATION ${CMAKE_INSTAL
         FILES_MATCHING PATTERN "*.hpp" PATTERN "*.cuh" ${_exclude})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/rwkv7)
 
-# One export per component, so that a user of the core alone is never asked for nlohmann_json.
+# One export per component, so that a user of the core alone is never asked for nlohmann_json and minizip.
 install(TARGETS rwkv7 EXPORT rwkv7Targets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT rwkv7Targets NAMESPACE rwkv7:: DESTINATION ${_package})
 if(RWKV7_BUILD_MODEL)

@@ -9,18 +9,17 @@ option(RWKV7_BUILD_BENCHMARKS "Build the benchmarks (needs Google Benchmark)" ${
 option(RWKV7_BUILD_DOCS "Build the documentation with everything else: the target rwkv7_docs (needs doxygen)" OFF)
 option(RWKV7_INSTALL "Generate the install target and the CMake package" ${PROJECT_IS_TOP_LEVEL})
 
-# In somebody else's build the component comes for free where its one dependency is there, and is absent without a word
-# where it is not. Their own -DRWKV7_BUILD_MODEL=ON makes a missing dependency an error.
+# In somebody else's build the component comes for free where its dependencies are there, and is absent without a word
+# where they are not. Their own -DRWKV7_BUILD_MODEL=ON makes a missing dependency an error.
 set(_model ${PROJECT_IS_TOP_LEVEL})
 if(NOT _model AND NOT DEFINED RWKV7_BUILD_MODEL)
-  if(NOT TARGET nlohmann_json::nlohmann_json)
-    find_package(nlohmann_json CONFIG QUIET)
-  endif()
-  if(TARGET nlohmann_json::nlohmann_json)
+  include(${CMAKE_CURRENT_LIST_DIR}/rwkv7Dependencies.cmake)
+  rwkv7_find_dependencies(_missing MODEL)
+  if(NOT _missing)
     set(_model ON)
   endif()
 endif()
-option(RWKV7_BUILD_MODEL "The component rwkv7::model, whole language models (needs nlohmann_json)" ${_model})
+option(RWKV7_BUILD_MODEL "The component rwkv7::model, whole language models (needs nlohmann_json and minizip)" ${_model})
 
 set(RWKV7_TEST_DATA "" CACHE PATH "Folder of published checkpoints and expected values; tests that need it skip without it")
 

@@ -20,6 +20,7 @@ compiler.cppstd=20
 eigen/3.4.0
 xsimd/8.1.0
 nlohmann_json/3.11.2
+minizip/1.2.13
 [conf]
 tools.cmake.cmake_layout:test_folder=${WORK}/test_package
 ")
