@@ -3,6 +3,7 @@
 //
 // Exit status: 0, 2 for a command line or a model that cannot be used, 1 for everything else.
 #include <cstdio>
+#include <fstream>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -47,7 +48,7 @@ constexpr char usage[] =
     "  --seed N           of the draw; 0\n"
     "  --threads N        as many as the machine has\n"
     "  --chunk N          tokens of the prompt per call; 128\n"
-    "  --state-in FILE    begin from the state in this file\n"
+    "  --state-in FILE    begin from the state in this file: of --state-out, or a tuned one (.pth)\n"
     "  --state-out FILE   keep the state after the last token, for another --state-in\n"
     "  --logits-out FILE  the logits after every given token: [tokens, vocabulary] float32, little-endian\n"
     "\n"
@@ -110,8 +111,14 @@ std::optional<std::int32_t> end_of(const any_tokenizer& tokenizer) {
   return world_tokenizer::end_of_document;
 }
 
-// Reads the one state of a file, and says how many tokens it has seen.
+// Reads the one state of a file, and says how many tokens it has seen: none where it was tuned.
 std::uint64_t read_state(const std::string& path, const language_model<>& model, const view<float, 1>& state) {
+  std::string start(4, '\0');
+  std::ifstream(path, std::ios::binary).read(start.data(), 4);
+  if (start == "PK\3\4") {
+    load_tuned_state<x070>(path, model.sizes(), state);
+    return 0;
+  }
   const auto file = state_file::open(path);
   if (file.slots() != 1)
     throw bad_input(path + ": holds " + std::to_string(file.slots()) + " states, want one to begin from");

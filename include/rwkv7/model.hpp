@@ -13,6 +13,7 @@
 #include "rwkv7/model/state_pool.hpp"
 #include "rwkv7/model/stop_strings.hpp"
 #include "rwkv7/model/tokenizer.hpp"
+#include "rwkv7/model/tuned_state.hpp"
 #include "rwkv7/model/utf8_stream.hpp"
 #include "rwkv7/model/world_tokenizer.hpp"
 #include "rwkv7/timemix.hpp"
