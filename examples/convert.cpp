@@ -55,10 +55,22 @@ checkpoint_format format_of(const std::filesystem::path& path) {
   throw bad_input("OUT: got '" + path.string() + "', want .safetensors, .pth, .gguf or a folder");
 }
 
+/// Whether writing `out` would replace something that `in` is read from.
+bool replaces(const std::filesystem::path& out, checkpoint_format format, const std::filesystem::path& in) {
+  const auto same = [](const std::filesystem::path& a, const std::filesystem::path& b) {
+    std::error_code failure;
+    return std::filesystem::equivalent(a, b, failure) && !failure;
+  };
+  const bool folder = format == checkpoint_format::hf;
+  const auto file = std::filesystem::absolute(folder ? out / "model.safetensors" : out);
+  // A file of tensors in IN may be one of its parts.
+  return same(in, out) || same(in, file) ||
+         (same(in, file.parent_path()) && same(file, file) && file.extension() == ".safetensors");
+}
+
 void convert(const std::filesystem::path& in, const std::filesystem::path& out) {
   const auto format = format_of(out);
-  std::error_code ignored;
-  if (std::filesystem::equivalent(in, out, ignored)) throw bad_input("OUT is IN");
+  if (replaces(out, format, in)) throw bad_input("OUT would replace IN");
   const auto file = open_checkpoint(in);
   if (const auto problem = validate_checkpoint(file)) throw bad_input(problem.message());
   std::size_t bytes = 0;

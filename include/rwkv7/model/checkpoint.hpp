@@ -21,9 +21,10 @@ namespace detail {
 
 /// What begins as which format.
 inline read_tensors format_of(std::span<const std::byte> bytes, std::string& name) {
-  const std::string_view start(reinterpret_cast<const char*>(bytes.data()), std::min<std::size_t>(bytes.size(), 4));
-  name = start == "GGUF" ? "gguf" : start == "PK\3\4" ? "pth" : "safetensors";
-  return start == "GGUF" ? read_gguf : start == "PK\3\4" ? read_pth : read_safetensors;
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const bool gguf = text.starts_with("GGUF"), pth = text.starts_with("PK\3\4") || text.starts_with(legacy_pth);
+  name = gguf ? "gguf" : pth ? "pth" : "safetensors";
+  return gguf ? read_gguf : pth ? read_pth : read_safetensors;
 }
 
 class checkpoint_reader {
@@ -43,8 +44,7 @@ class checkpoint_reader {
     if (scheme == naming::hf) read_config();
     if (scheme == naming::gguf) check_gguf();
     if (problem_) return problem_;
-    const auto given = result_.metadata.find("head_size");
-    return to_rwkv_lm(result_, scheme, given == result_.metadata.end() ? 0 : std::atoll(given->second.c_str()));
+    return to_rwkv_lm(result_, scheme, std::strtoll(metadata("rwkv7.wkv.head_size").c_str(), nullptr, 10));
   }
 
  private:
@@ -64,8 +64,9 @@ class checkpoint_reader {
   }
 
   void read_folder() {
-    const auto index = path_ / "model.safetensors.index.json";
-    if (std::error_code ignored; !std::filesystem::exists(index, ignored)) return add(path_ / "model.safetensors");
+    const auto index = path_ / "model.safetensors.index.json", whole = path_ / "model.safetensors";
+    std::error_code ignored;
+    if (std::filesystem::exists(whole, ignored) || !std::filesystem::exists(index, ignored)) return add(whole);
     const auto json = parse(index);
     std::set<std::string> parts;
     const auto map = json.find("weight_map");
@@ -99,34 +100,39 @@ class checkpoint_reader {
     check_eps("config.json: norm_eps", eps);
     // HF's group norm divides by the root of variance + head_dim · norm_eps.
     if (std::abs(head_size * eps - 64e-5) > 1e-9)
-      complain("config.json: head_dim",
-               "got " + std::to_string(head_size) + ", want 64, for a group norm of eps 64e-5");
+      complain("config.json: head_dim", "got " + text_of(head_size) + ", want 64, for a group norm of eps 64e-5");
     if (const auto type = json.find("model_type"); type != json.end() && *type != "rwkv7")
       complain("config.json: model_type", "got " + shown(type->dump(), 40) + ", want \"rwkv7\"");
   }
 
   void check_gguf() {
-    const auto value = [&](const char* key) {
-      const auto at = result_.metadata.find(key);
-      return at == result_.metadata.end() ? std::string() : at->second;
-    };
-    if (const auto architecture = value("general.architecture"); architecture != "rwkv7")
+    if (const auto architecture = metadata("general.architecture"); architecture != "rwkv7")
       return complain("general.architecture", "got " + shown(architecture, 40) + ", want rwkv7");
-    if (const auto eps = value("rwkv7.attention.layer_norm_epsilon"); !eps.empty())
+    if (const auto eps = metadata("rwkv7.attention.layer_norm_epsilon"); !eps.empty())
       check_eps("rwkv7.attention.layer_norm_epsilon", std::strtod(eps.c_str(), nullptr));
-    result_.metadata["head_size"] = value("rwkv7.wkv.head_size");
   }
 
   void check_eps(const char* key, double eps) {
-    if (!(std::abs(eps - 1e-5) < 1e-10)) complain(key, "got " + std::to_string(eps) + ", want 1e-05");
+    if (!(std::abs(eps - 1e-5) < 1e-10)) complain(key, "got " + text_of(eps) + ", want 1e-05");
+  }
+
+  /// What the file says under this key, or nothing.
+  std::string metadata(const char* key) const {
+    const auto at = result_.metadata.find(key);
+    return at == result_.metadata.end() ? std::string() : at->second;
+  }
+  static std::string text_of(double x) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.6g", x);
+    return digits;
   }
 
   nlohmann::json parse(const std::filesystem::path& path) {
-    constexpr std::size_t most = 16'000'000;
+    constexpr std::size_t most = 1'000'000;  // bytes; an index of two thousand tensors takes a fifth of it
     const auto file = file_map::open(path, problem_);
     const auto* text = reinterpret_cast<const char*>(file.bytes().data());
     if (file.bytes().size() > most) complain(shown(path.filename()), "is too large");
-    if (problem_) return {};
+    if (problem_) return nlohmann::json::object();
     auto json = nlohmann::json::parse(text, text + file.bytes().size(), nullptr, false);
     if (!json.is_object()) complain(shown(path.filename()), "is not a JSON object");
     return json;

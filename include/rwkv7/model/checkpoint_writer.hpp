@@ -90,7 +90,7 @@ inline diagnosis validate_checkpoint(const tensor_file& model) {
 ///
 /// Values are exact. Types stay what they are, with two exceptions: GGUF has vectors as f32, because llama.cpp wants
 /// them so, and blocks of 4, 5 or 8 bits become f32 in every other format. The unused value mix of block 0 stays in
-/// RWKV-LM's names only.
+/// RWKV-LM's names only. HF takes models of head size 64 only: at another, its group norm would have another eps.
 ///   vocabulary   for GGUF: the text of each token as llama.cpp's tokenizer "rwkv" has them; empty for none
 ///   each(bytes)  called as data are written
 /// What is wrong with the model or cannot be written is the complaint.
@@ -101,12 +101,14 @@ diagnosis write_checkpoint(const std::filesystem::path& path, const tensor_file&
   model_weights parameters;
   auto problem = detail::rwkv_lm_reader<x070>(model, sizes, parameters).read(64);
   if (problem) return problem;
-  const auto renamed = from_rwkv_lm(model.tensors,
-                                    format == checkpoint_format::hf     ? naming::hf
-                                    : format == checkpoint_format::gguf ? naming::gguf
-                                                                        : naming::rwkv_lm,
-                                    problem);
+  if (format == checkpoint_format::hf && sizes.N != 64)
+    problem.complain("rwkv7::checkpoint: %s: head size: got %lld, want 64: HF's group norm has another eps elsewhere",
+                     detail::shown(path).c_str(), static_cast<long long>(sizes.N));
   if (problem) return problem;
+  const auto renamed = detail::from_rwkv_lm(model.tensors, format == checkpoint_format::hf     ? naming::hf
+                                                           : format == checkpoint_format::gguf ? naming::gguf
+                                                                                               : naming::rwkv_lm)
+                           .result();
   switch (format) {
     case checkpoint_format::safetensors:
       return write_safetensors(path, renamed.tensors, {}, each);

@@ -167,7 +167,6 @@ class gguf_reader {
     else
       tensor.type = known->second;
     offsets.push_back(number<std::uint64_t>("offset of a tensor"));
-    tensor.strides = dense_strides(tensor.shape);
     if (!problem_) file_.tensors.push_back(std::move(tensor));
   }
 
@@ -189,16 +188,18 @@ class gguf_reader {
     for (const std::size_t i : order) {
       auto& tensor = file_.tensors[i];
       const auto size = dense_bytes(tensor.type, tensor.shape);
-      if (!size) return void(complain(tensor.name, "has a shape that is no whole number of blocks, or too large"));
+      if (!size)
+        return void(complain(tensor.name, "has a shape that is no whole number of blocks, or of too many elements"));
       if (offsets[i] > room || *size > room - offsets[i])
-        return void(complain(tensor.name, "its data: got bytes " + std::to_string(offsets[i]) + " to " +
-                                              std::to_string(offsets[i] + *size) + ", want a range in 0 to " +
+        return void(complain(tensor.name, "its data: got " + std::to_string(*size) + " bytes from " +
+                                              std::to_string(offsets[i]) + " on, want them in 0 to " +
                                               std::to_string(room)));
       if (offsets[i] % alignment != 0)
         return void(complain(tensor.name, "offset: got " + std::to_string(offsets[i]) + ", want a multiple of " +
                                               std::to_string(alignment)));
-      if (offsets[i] < end) return void(complain(tensor.name, "overlaps the tensor before it"));
-      end = offsets[i] + *size;
+      if (*size > 0 && offsets[i] < end) return void(complain(tensor.name, "overlaps the tensor before it"));
+      end = std::max(end, offsets[i] + *size);
+      tensor.strides = dense_strides(tensor.shape);
       tensor.bytes = bytes_.subspan(static_cast<std::size_t>(start + offsets[i]), static_cast<std::size_t>(*size));
     }
   }

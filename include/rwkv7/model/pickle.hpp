@@ -2,19 +2,22 @@
 /// Reads what torch.save writes into data.pkl: a dictionary of tensors, as instructions for a stack machine.
 ///
 /// A pickle may call anything. This machine knows the instructions and the few names that such a dictionary needs and
-/// ends at any other: nothing is imported, nothing is called. Memory is a small multiple of the pickle's size, values
-/// refer to each other by number, and neither depth nor cycles of them cost anything.
+/// ends at any other: nothing is imported, nothing is called. Time and memory are at most in proportion to the pickle's
+/// size (a hundred bytes a byte): values refer to each other by number, and neither depth nor cycles of them cost
+/// anything.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "rwkv7/model/file_map.hpp"
 #include "rwkv7/model/storage.hpp"
 
 namespace rwkv7::detail {
@@ -60,16 +63,21 @@ class pickle_machine {
     std::vector<std::pair<std::string_view, pickled_tensor>> result;
     if (problem_.empty() && (stack_.size() != 1 || values_[stack_[0]].what != kind::dictionary))
       fail("is not a dictionary");
+    std::set<std::string_view> keys;  // one value may be many keys, so repetition is caught before anything is copied
     for (const auto& [dictionary, key, item] : assignments_) {
-      if (!problem_.empty()) return {};
+      if (!problem_.empty()) break;
       if (dictionary != stack_[0]) continue;
+      const auto name = values_[key].text;
       if (values_[key].what != kind::text)
         fail("has a key that is no text");
       else if (values_[item].what != kind::tensor)
-        fail(std::string(values_[key].text) + ": is not a tensor");
+        fail(shown(name, 60) + ": is not a tensor");
+      else if (!keys.insert(name).second)
+        fail(shown(name, 60) + ": occurs twice");
       else
-        result.emplace_back(values_[key].text, tensors_[static_cast<std::size_t>(values_[item].number)]);
+        result.emplace_back(name, tensor_of(values_[item]));
     }
+    if (!problem_.empty()) result.clear();
     return result;
   }
   const std::string& problem() const noexcept { return problem_; }
@@ -80,8 +88,8 @@ class pickle_machine {
   struct value {
     kind what = kind::none;
     rwkv7::storage type{};    // a storage's
-    std::uint32_t count = 0;  // a tuple's items
-    std::int64_t number = 0;  // or a tuple's first item, a storage's elements, a tensor's place
+    std::uint32_t count = 0;  // a tuple's items, or a tensor's arguments
+    std::int64_t number = 0;  // or a tuple's or tensor's first item, a storage's elements
     std::string_view text{};  // or a name, a storage's key
   };
 
@@ -215,8 +223,7 @@ class pickle_machine {
     if (!problem_.empty()) return;
     for (const auto& [known_module, known, type] : pickle_names)
       if (module == known_module && name == known) return push({.what = kind::name, .type = type, .text = known});
-    fail("calls " + std::string(module.substr(0, 60)) + "." + std::string(name.substr(0, 60)) +
-         ", which no checkpoint needs");
+    fail("calls " + shown(module, 60) + "." + shown(name, 60) + ", which no checkpoint needs");
   }
   void push_tuple(std::size_t count) {
     if (count > stack_.size()) return fail("takes from an empty stack");
@@ -265,27 +272,30 @@ class pickle_machine {
   }
   /// (storage, offset, shape, strides, …)
   void push_tensor(const value& arguments) {
-    const auto &storage = item(arguments, 0), &offset = item(arguments, 1);
-    pickled_tensor tensor{.type = storage.type,
+    const auto &shape = item(arguments, 2), &strides = item(arguments, 3);
+    if (item(arguments, 0).what != kind::storage || item(arguments, 1).what != kind::number || !is_shape(shape) ||
+        !is_shape(strides) || shape.count != strides.count)
+      return fail("makes a tensor in an unknown way");
+    push({.what = kind::tensor, .count = arguments.count, .number = arguments.number});
+  }
+  bool is_shape(const value& tuple) const noexcept {
+    constexpr std::uint32_t most_axes = 16;
+    bool good = tuple.what == kind::tuple && tuple.count <= most_axes;
+    for (std::size_t a = 0; good && a < tuple.count; ++a) good = item(tuple, a).what == kind::number;
+    return good;
+  }
+  /// A tensor is kept as the arguments it was made of.
+  pickled_tensor tensor_of(const value& tensor) const {
+    const auto& storage = item(tensor, 0);
+    pickled_tensor result{.type = storage.type,
                           .storage_key = storage.text,
                           .elements = storage.number,
-                          .offset = offset.number,
-                          .shape = numbers(item(arguments, 2)),
-                          .strides = numbers(item(arguments, 3))};
-    if (storage.what != kind::storage || offset.what != kind::number || item(arguments, 2).what != kind::tuple ||
-        item(arguments, 3).what != kind::tuple || tensor.shape.size() != tensor.strides.size())
-      return fail("makes a tensor in an unknown way");
-    push({.what = kind::tensor, .number = static_cast<std::int64_t>(tensors_.size())});
-    tensors_.push_back(std::move(tensor));
-  }
-  std::vector<index_t> numbers(const value& tuple) {
-    std::vector<index_t> result;
-    if (tuple.what != kind::tuple || tuple.count > 16) return fail("makes a tensor of too many axes"), result;
-    for (std::size_t i = 0; i < tuple.count; ++i)
-      if (item(tuple, i).what == kind::number)
-        result.push_back(item(tuple, i).number);
-      else
-        fail("makes a tensor with an extent that is no number");
+                          .offset = item(tensor, 1).number};
+    const auto &shape = item(tensor, 2), &strides = item(tensor, 3);
+    for (std::size_t a = 0; a < shape.count; ++a) {
+      result.shape.push_back(item(shape, a).number);
+      result.strides.push_back(item(strides, a).number);
+    }
     return result;
   }
 
@@ -305,7 +315,6 @@ class pickle_machine {
   std::vector<id> stack_, items_;  // items_: of all tuples
   std::map<std::uint32_t, id> memo_;
   std::vector<assignment> assignments_;
-  std::vector<pickled_tensor> tensors_;
 };
 
 }  // namespace rwkv7::detail

@@ -26,28 +26,34 @@ inline std::string bind_storage(const pickled_tensor& from, std::span<const std:
            std::string(traits_of(from.type).name);
   const std::string outside = "lies outside its storage of " + std::to_string(elements) + " elements";
   if (from.offset < 0 || from.offset > elements) return outside;
+  to.type = from.type;
+  to.shape = from.shape;
+  to.strides = from.strides;
   const bool empty = std::count(from.shape.begin(), from.shape.end(), 0) > 0;
   index_t count = 1, last = from.offset;
   for (std::size_t a = 0; a < from.shape.size(); ++a) {
     const index_t extent = from.shape[a], stride = from.strides[a];
     if (extent < 0 || stride < 0) return "has a negative extent or stride";
+    if (extent == 1) to.strides[a] = 0;  // says nothing, whatever it is
     if (empty || extent == 1) continue;
     // An element met twice (stride 0) costs nothing in the file: what the shape may claim is bounded all the same.
     if (count > elements / extent || stride > (elements - last) / (extent - 1)) return outside;
     count *= extent;
     last += stride * (extent - 1);
   }
+  if (!dense_bytes(from.type, from.shape)) return "has a shape of too many elements";
   if (!empty && last >= elements) return outside;
-  to.type = from.type;
-  to.shape = from.shape;
-  to.strides = from.strides;
+  if (empty) to.strides = dense_strides(from.shape);
   to.bytes = storage.subspan(static_cast<std::size_t>(from.offset * size),
                              static_cast<std::size_t>(empty ? 0 : (last - from.offset + 1) * size));
   return {};
 }
 
+/// How files of torch before 1.6 begin: protocol 2, then a number of ten bytes.
+constexpr std::string_view legacy_pth = "\x80\x02\x8a\x0a";
+
 inline diagnosis read_pth(tensor_file& file, std::span<const std::byte> bytes) {
-  constexpr std::size_t most_code = 4'000'000;  // bytes of data.pkl; two thousand tensors take a tenth of it
+  constexpr std::size_t most_code = 2'000'000;  // bytes of data.pkl; two thousand tensors take a quarter of it
   diagnosis problem;
   const auto complain = [&](std::string_view subject, const std::string& what) {
     problem.complain("rwkv7::pth: %s: %s%s%s", file.name.c_str(), shown(subject, 60).c_str(),
@@ -55,6 +61,8 @@ inline diagnosis read_pth(tensor_file& file, std::span<const std::byte> bytes) {
     return problem;
   };
   std::string what;
+  if (std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()).starts_with(legacy_pth))
+    return complain("", "is of torch before 1.6: save it again with torch 1.6 or newer");
   const auto entries = zip_entries(bytes, what);
   if (!what.empty()) return complain("", what);
   const auto code =

@@ -91,91 +91,82 @@ struct renamed_tensors {
 
 namespace detail {
 
-/// A dense copy as f32.
-inline stored_tensor made_of(const stored_tensor& from, renamed_tensors& owner) {
+/// The elements of an f32, f16, bf16 or block tensor as f32.
+inline std::vector<std::byte> widened(const stored_tensor& from) {
   const auto count = static_cast<std::size_t>(from.size());
   std::vector<std::byte> stored(count * sizeof(float)), bytes(count * sizeof(float));
   unpack(from, stored.data());
-  const weights<1> values(stored.data(), unpacked_type(from.type).value_or(dtype::f32), {from.size()});
+  const weights<1> values(stored.data(), unpacked_type(from.type).value(), {from.size()});
   for (std::size_t i = 0; i < count; ++i) {
     const auto x = static_cast<float>(values(static_cast<index_t>(i)));
     std::memcpy(bytes.data() + i * sizeof x, &x, sizeof x);
   }
-  return {from.name, storage::f32, from.shape, dense_strides(from.shape), owner.made.emplace_back(std::move(bytes))};
+  return bytes;
 }
 
-/// A tensor of RWKV-LM's layout in that of another scheme.
-inline void from_rwkv_lm_layout(naming to, layout how, stored_tensor& t) {
-  const auto flatten = [&] {  // axes of extent 1 before the last, or a dense tensor
+/// The way back, of a checkpoint in RWKV-LM's names that is known to be a model. GGUF also gets what llama.cpp needs:
+/// vectors as f32, and the value mix of block 0, as copies of a0, a1, a2. Values are exact.
+class from_rwkv_lm {
+ public:
+  from_rwkv_lm(const std::vector<stored_tensor>& tensors, naming to) : to_(to) {
+    for (const auto& tensor : tensors) add(tensor);
+    for (const auto& [block, rows] : mixes_) add_stacked_mix(block, rows);
+  }
+  renamed_tensors result() && { return std::move(result_); }
+
+ private:
+  using rows_of_mix = std::map<std::string_view, const stored_tensor*>;
+
+  void add(const stored_tensor& given) {
+    if (to_ == naming::rwkv_lm) return put(given, given.name);
+    for (const auto& name : model_names)
+      if (name.rwkv_lm == given.name) return put(given, std::string(name.in(to_)));
+    const auto split = split_block(naming::rwkv_lm, given.name);
+    const auto known = std::find_if(std::begin(block_names), std::end(block_names),
+                                    [&](const auto& name) { return split && name.rwkv_lm == split->rest; });
+    if (known == std::end(block_names)) return;
+    const bool first = split->block == 0;
+    if (first && known->rwkv_lm.size() == 6 && known->rwkv_lm.starts_with("att.v")) return;  // unused
+    if (known->in(to_).empty()) return void(mixes_[split->block][known->rwkv_lm] = &given);
+    auto tensor = given;
+    if (known->how == layout::low_rank) to_rwkv_lm_layout(known->how, 0, tensor);
+    if (known->how == layout::deep || (known->how == layout::heads && to_ == naming::gguf)) flatten(tensor);
+    put(tensor, prefix(split->block) + std::string(known->in(to_)));
+    if (to_ == naming::gguf && first && known->gguf.starts_with("time_mix_a"))
+      put(tensor, prefix(0) + "time_mix_v" + std::string(known->gguf.substr(10)));
+  }
+  void put(stored_tensor tensor, const std::string& name) {
+    tensor.name = name;
+    if (to_ == naming::gguf && tensor.shape.size() < 2 && tensor.type != storage::f32)
+      tensor = made(name, tensor.shape, widened(tensor));
+    result_.tensors.push_back(std::move(tensor));
+  }
+  /// One axis: the others have extent 1, or all are dense, or become so.
+  void flatten(stored_tensor& t) {
+    if (t.shape.back() != t.size() && !t.dense()) t = made(t.name, t.shape, widened(t));
     t.strides = {t.strides.back()};
     t.shape = {t.size()};
-  };
-  if (how == layout::low_rank && t.shape.size() == 2) to_rwkv_lm_layout(how, 0, t);
-  if (how == layout::deep || (how == layout::deep_hf && to == naming::gguf)) flatten();
-  if (how == layout::heads && to == naming::gguf && t.dense()) flatten();
-}
+  }
+  void add_stacked_mix(std::size_t block, const rows_of_mix& rows) {
+    std::vector<std::byte> all;
+    for (const auto& name : stacked_mix)
+      if (const auto row = rows.find(name); row != rows.end()) {
+        const auto bytes = widened(*row->second);
+        all.insert(all.end(), bytes.begin(), bytes.end());
+      }
+    const auto count = static_cast<index_t>(rows.size());
+    const auto C = static_cast<index_t>(all.size() / sizeof(float)) / count;
+    result_.tensors.push_back(made(prefix(block) + std::string(stacked_mix_gguf), {count, 1, 1, C}, std::move(all)));
+  }
+  stored_tensor made(const std::string& name, const std::vector<index_t>& shape, std::vector<std::byte> bytes) {
+    return {name, storage::f32, shape, dense_strides(shape), result_.made.emplace_back(std::move(bytes))};
+  }
+  std::string prefix(std::size_t block) const { return std::string(block_prefix(to_)) + std::to_string(block) + "."; }
+
+  naming to_;
+  std::map<std::size_t, rows_of_mix> mixes_;  // of each block, for GGUF
+  renamed_tensors result_;
+};
 
 }  // namespace detail
-
-/// The way back, from a checkpoint in RWKV-LM's names. GGUF also gets what llama.cpp needs: vectors as f32, and the
-/// value mix of block 0, as copies of a0, a1, a2. Values are exact; a tensor the scheme has no name
-/// for is a complaint.
-inline renamed_tensors from_rwkv_lm(const std::vector<stored_tensor>& tensors, naming to, diagnosis& problem) {
-  renamed_tensors result;
-  const auto add = [&](stored_tensor tensor, const std::string& name) {
-    tensor.name = name;
-    if (to == naming::gguf && tensor.shape.size() < 2 && tensor.type != storage::f32)
-      tensor = detail::made_of(tensor, result);
-    result.tensors.push_back(std::move(tensor));
-  };
-  const auto prefix_of = [&](std::size_t block) {
-    return std::string(detail::block_prefix(to)) + std::to_string(block) + ".";
-  };
-  std::map<std::size_t, std::map<std::string_view, const stored_tensor*>> mixes;  // of each block, for GGUF
-  for (auto tensor : tensors) {
-    const auto given = tensor.name;
-    const auto split = detail::split_block(naming::rwkv_lm, given);
-    const detail::parameter_name* known = nullptr;
-    for (const auto& name : detail::model_names)
-      if (name.rwkv_lm == given) known = &name;
-    if (to == naming::rwkv_lm || known) {
-      add(std::move(tensor), to == naming::rwkv_lm ? given : std::string(known->in(to)));
-      continue;
-    }
-    for (const auto& name : detail::block_names)
-      if (split && name.rwkv_lm == split->rest) known = &name;
-    if (!known) {
-      problem.complain("rwkv7::checkpoint: %s: has no name in that scheme", detail::shown(given, 60).c_str());
-      return {};
-    }
-    if (split->block == 0 && known->rwkv_lm.starts_with("att.v") && known->rwkv_lm.size() == 6) continue;  // unused
-    detail::from_rwkv_lm_layout(to, known->how, tensor);
-    if (to == naming::gguf && known->gguf.empty()) {
-      const auto at = std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.name == given; });
-      mixes[split->block][known->rwkv_lm] = &*at;
-      continue;
-    }
-    if (to == naming::gguf && split->block == 0 && known->gguf.starts_with("time_mix_a"))
-      add(tensor, prefix_of(0) + "time_mix_v" + std::string(known->gguf.substr(10)));
-    add(std::move(tensor), prefix_of(split->block) + std::string(known->in(to)));
-  }
-  for (const auto& [block, rows] : mixes) {
-    std::vector<std::byte> bytes;
-    index_t C = 0;
-    for (const auto& name : detail::stacked_mix) {
-      const auto row = rows.find(name);
-      if (row == rows.end()) continue;
-      C = row->second->size();
-      renamed_tensors scratch;
-      const auto wide = detail::made_of(*row->second, scratch);
-      bytes.insert(bytes.end(), wide.bytes.begin(), wide.bytes.end());
-    }
-    const std::vector<index_t> shape{static_cast<index_t>(rows.size()), 1, 1, C};
-    const std::span<const std::byte> kept = result.made.emplace_back(std::move(bytes));
-    result.tensors.push_back(
-        {prefix_of(block) + std::string(detail::stacked_mix_gguf), storage::f32, shape, dense_strides(shape), kept});
-  }
-  return result;
-}
-
 }  // namespace rwkv7

@@ -43,21 +43,19 @@ inline std::vector<index_t> dense_strides(const std::vector<index_t>& shape) {
   return strides;
 }
 
-/// Bytes of a dense tensor, or nothing where a row is no whole number of blocks or the product overflows.
+/// Bytes of a dense tensor, or nothing where an extent is negative, a row is no whole number of blocks, or the extents
+/// are too large to count with, even those beside a 0.
 inline std::optional<std::uint64_t> dense_bytes(storage type, const std::vector<index_t>& shape) noexcept {
   const auto traits = traits_of(type);
-  std::uint64_t bytes = static_cast<std::uint64_t>(traits.bytes);
-  for (std::size_t a = 0; a < shape.size(); ++a) {
-    auto n = static_cast<std::uint64_t>(shape[a]);
-    if (a + 1 == shape.size()) {
-      if (n % static_cast<std::uint64_t>(traits.elements) != 0) return {};
-      n /= static_cast<std::uint64_t>(traits.elements);
-    }
-    if (shape[a] < 0 || (n > 0 && bytes > (std::uint64_t{1} << 62) / n)) return {};
-    bytes *= n;
+  if ((shape.empty() ? 1 : shape.back()) % traits.elements != 0) return {};
+  index_t bytes = traits.bytes;
+  bool empty = false;
+  for (const index_t extent : shape) {
+    if (extent < 0 || (extent > 0 && bytes > (index_t{1} << 62) / extent)) return {};
+    if (extent > 0) bytes *= extent;
+    empty = empty || extent == 0;
   }
-  if (shape.empty() && traits.elements > 1) return {};
-  return bytes;
+  return empty ? 0 : static_cast<std::uint64_t>(bytes / traits.elements);
 }
 
 /// What unpack makes of a tensor: f32, f16 and bf16 stay what they are, blocks become f32; nothing else is a parameter.

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// seeds FOLDER: writes what the fuzzers of the readers start from, a folder each.
+#include <cstdio>
+
+#include "rwkv7/model/checkpoint_writer.hpp"
+#include "support/tiny_checkpoint.hpp"
+
+namespace {
+
+std::filesystem::path folder;
+
+void check(const rwkv7::diagnosis& problem) {
+  if (!problem) return;
+  std::fprintf(stderr, "%s\n", problem.message());
+  std::exit(1);
+}
+
+/// The tensors in each format, in its folder, and all of them in that of checkpoint.
+void write(const std::string& name, const std::vector<rwkv7::stored_tensor>& tensors) {
+  const auto ignore = [](std::size_t) {};
+  for (const char* target : {"safetensors", "checkpoint"})
+    check(rwkv7::write_safetensors(folder / target / name, tensors, {{"format", "pt"}}, ignore));
+  for (const char* target : {"pth", "checkpoint"})
+    check(rwkv7::write_pth(folder / target / (name + ".pth"), tensors, ignore));
+  const std::vector<rwkv7::gguf_entry> entries{{"general.architecture", "rwkv7"},
+                                               {"rwkv7.wkv.head_size", std::uint32_t{2}},
+                                               {"rwkv7.attention.layer_norm_epsilon", 1e-5f},
+                                               {"tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}},
+                                               {"ids", std::vector<std::int32_t>{1, 2}}};
+  for (const char* target : {"gguf", "checkpoint"})
+    check(rwkv7::write_gguf(folder / target / (name + ".gguf"), tensors, entries, ignore));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  folder = argv[1];
+  for (const char* target : {"safetensors", "pth", "gguf", "checkpoint"})
+    std::filesystem::create_directories(folder / target);
+  auto pair = rwkv7_test::tiny_pair(), model = rwkv7_test::tiny_model();
+  write("pair", pair.file().tensors);
+  for (const auto scheme : {rwkv7::naming::rwkv_lm, rwkv7::naming::hf, rwkv7::naming::gguf}) {
+    const auto renamed = rwkv7::detail::from_rwkv_lm(model.file().tensors, scheme).result();
+    write("model" + std::to_string(static_cast<int>(scheme)), renamed.tensors);
+  }
+  const auto code = rwkv7::detail::pickle_writer::of(pair.file().tensors);
+  rwkv7::whole_file pickle(folder / "pth" / "data.pkl");
+  pickle.write(std::as_bytes(std::span(code)));
+  check(pickle.commit());
+}
