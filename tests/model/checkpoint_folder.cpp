@@ -74,13 +74,13 @@ TEST_CASE("a folder is a whole file, or the parts of an index") {
   both.with("model.safetensors", {emb, head}).with(index_name, index_of("old-1.safetensors", "old-2.safetensors"));
   for (const auto* of : {&whole, &parts, &both}) {
     const auto file = open_checkpoint(of->path());
-    REQUIRE(file);
+    CHECK(file);
     CHECK(file.files.size() == (of == &parts ? 2 : 1));
-    REQUIRE(file.tensors.size() == 2);
-    CHECK(file.tensors[0].name == "emb.weight");
-    CHECK(file.tensors[1].name == "head.weight");
+    CHECK(file.tensors.size() == 2);
+    CHECK(file.tensors.at(0).name == "emb.weight");
+    CHECK(file.tensors.at(1).name == "head.weight");
     float x = 0;
-    std::memcpy(&x, file.tensors[1].bytes.data(), sizeof x);
+    std::memcpy(&x, file.tensors.at(1).bytes.data(), sizeof x);
     CHECK(x == 3.0f);
   }
   CHECK(folder().complaint().ends_with("model.safetensors: does not exist"));

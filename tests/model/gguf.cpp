@@ -36,15 +36,15 @@ TEST_CASE("tensors come sorted by name, extents outermost first, of every type t
       {gguf::tensor("q", {32, 2}, 2, 32), gguf::tensor("f", {3, 2}, 0, 0), gguf::tensor("empty", {0, 2}, 0, 0)}, data));
   CHECK(got.complaint == "");
   const auto& all = got.file.tensors;
-  REQUIRE(all.size() == 3);
-  CHECK(all[0].name == "empty");
-  CHECK(all[1].name == "f");
-  CHECK(all[1].shape == std::vector<rwkv7::index_t>{2, 3});
-  CHECK(all[1].strides == std::vector<rwkv7::index_t>{3, 1});
-  CHECK(elements_of<float>(all[1]) == std::vector<float>{1, 2, 3, 4, 5, 6});
-  CHECK(all[2].type == storage::q4_0);
-  CHECK(all[2].bytes.size() == 36);
-  CHECK(std::to_integer<char>(all[2].bytes[0]) == 'q');
+  CHECK(all.size() == 3);
+  CHECK(all.at(0).name == "empty");
+  CHECK(all.at(1).name == "f");
+  CHECK(all.at(1).shape == std::vector<rwkv7::index_t>{2, 3});
+  CHECK(all.at(1).strides == std::vector<rwkv7::index_t>{3, 1});
+  CHECK(elements_of<float>(all.at(1)) == std::vector<float>{1, 2, 3, 4, 5, 6});
+  CHECK(all.at(2).type == storage::q4_0);
+  CHECK(all.at(2).bytes.size() == 36);
+  CHECK(std::to_integer<char>(all.at(2).bytes[0]) == 'q');
 
   const std::pair<unsigned, storage> types[] = {{0, storage::f32},  {1, storage::f16},  {2, storage::q4_0},
                                                 {6, storage::q5_0}, {7, storage::q5_1}, {8, storage::q8_0},
@@ -52,8 +52,8 @@ TEST_CASE("tensors come sorted by name, extents outermost first, of every type t
                                                 {27, storage::i64}, {28, storage::f64}, {30, storage::bf16}};
   for (const auto& [number, type] : types) {
     const auto file = read(gguf::file({}, {gguf::tensor("x", {32}, number, 0)}, std::string(256, 'x'))).file;
-    REQUIRE(file.tensors.size() == 1);
-    CHECK(file.tensors[0].type == type);
+    CHECK(file.tensors.size() == 1);
+    CHECK(file.tensors.at(0).type == type);
   }
 }
 
@@ -92,9 +92,9 @@ TEST_CASE("alignment is what the file says, down to 1, or 32") {
                                      {gguf::tensor("x", {1}, 24, 0), gguf::tensor("y", {1}, 24, alignment)},
                                      "x" + std::string(alignment - 1, ' ') + "y", alignment));
     CHECK(got.complaint == "");
-    REQUIRE(got.file.tensors.size() == 2);
-    CHECK(std::to_integer<char>(got.file.tensors[0].bytes[0]) == 'x');
-    CHECK(std::to_integer<char>(got.file.tensors[1].bytes[0]) == 'y');
+    CHECK(got.file.tensors.size() == 2);
+    CHECK(std::to_integer<char>(got.file.tensors.at(0).bytes[0]) == 'x');
+    CHECK(std::to_integer<char>(got.file.tensors.at(1).bytes[0]) == 'y');
   }
   for (const std::uint32_t alignment : {0, 3, 48, 131072})
     CHECK(complaint_about_entry(gguf::u32_entry("general.alignment", alignment)) ==

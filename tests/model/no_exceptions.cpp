@@ -7,6 +7,7 @@
 #include <string>
 
 #include "rwkv7/exec/reference.hpp"
+#include "rwkv7/model/checkpoint_writer.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "support/safetensors_writer.hpp"
 
@@ -64,6 +65,40 @@ TEST_CASE("a file that is none, in each way the parser can fail") {
     CHECK(!opened);
     CHECK(!model);
   }
+}
+
+TEST_CASE("a file of another format, in each way a reader can fail") {
+  // A zip archive of nothing, and a GGUF file of nothing with one byte too few.
+  const std::string zip = "PK\5\6" + std::string(18, '\0'), gguf = std::string("GGUF\3\0\0", 7);
+  for (const std::string& content : {"PK\3\4" + zip, std::string("PK\3\4"), std::string("\x80\x02\x8a\x0a"), gguf}) {
+    const temporary_file file(content);
+    rwkv7::tensor_file opened;
+    language_model<> model;
+    const std::string who = content[0] == 'G' ? "rwkv7::gguf: " : "rwkv7::pth: ";
+    CHECK(complaint_of([&] { opened = rwkv7::open_checkpoint(file.path()); }).starts_with(who));
+    CHECK(complaint_of([&] { model = language_model<>::open(file.path()); }).starts_with(who));
+    CHECK(complaint_of([&] {
+            opened = content[0] == 'G' ? rwkv7::open_gguf(file.path()) : rwkv7::open_pth(file.path());
+          }).starts_with(who));
+    CHECK(!opened);
+    CHECK(!model);
+  }
+  CHECK(complaint_of([] {
+          rwkv7::open_checkpoint(std::filesystem::temp_directory_path() / "no such folder/");
+        }).ends_with(": does not exist"));
+}
+
+TEST_CASE("writers complain by what they return, in either kind of build") {
+  rwkv7::tensor_file none;
+  const auto ignore = [](std::size_t) {};
+  for (const auto format : {rwkv7::checkpoint_format::safetensors, rwkv7::checkpoint_format::hf,
+                            rwkv7::checkpoint_format::pth, rwkv7::checkpoint_format::gguf})
+    CHECK(std::string(write_checkpoint("/no/such/folder", none, format, {}, ignore).message())
+              .ends_with("blocks.0.ln1.weight: is missing"));
+  for (const auto& problem :
+       {rwkv7::write_safetensors("/no/such/file", {}, {}, ignore), rwkv7::write_pth("/no/such/file", {}, ignore),
+        rwkv7::write_gguf("/no/such/file", {}, {}, ignore)})
+    CHECK(std::string(problem.message()) == "rwkv7::file: /no/such/file: cannot be written");
 }
 
 TEST_CASE("a file of something else") {

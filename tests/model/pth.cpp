@@ -38,7 +38,7 @@ std::vector<float> values(std::int64_t offset, const std::vector<std::int64_t>& 
                           const std::vector<std::int64_t>& strides) {
   const auto got = read(zip_bytes(parts(tensor_program(offset, shape, strides))));
   CHECK(got.complaint == "");
-  return got.file.tensors.size() == 1 ? elements_of<float>(got.file.tensors[0]) : std::vector<float>();
+  return got.file.tensors.size() == 1 ? elements_of<float>(got.file.tensors.at(0)) : std::vector<float>();
 }
 
 constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
@@ -93,8 +93,8 @@ TEST_CASE("storages of every element type, and of other sizes than they say") {
     const auto size = static_cast<std::size_t>(rwkv7::traits_of(type).bytes);
     const auto got = one(name, "0", 3, std::string(3 * size, 'x'));
     CHECK(got.complaint == "");
-    REQUIRE(got.file.tensors.size() == 1);
-    CHECK(got.file.tensors[0].type == type);
+    CHECK(got.file.tensors.size() == 1);
+    CHECK(got.file.tensors.at(0).type == type);
   }
   CHECK(one("FloatStorage", "0", 3, std::string(13, 'x')).complaint == "x: storage: got 13 bytes, want 3 F32");
   CHECK(one("FloatStorage", "0", 3, std::string(8, 'x')).complaint == "x: storage: got 8 bytes, want 3 F32");
@@ -134,8 +134,8 @@ TEST_CASE("a parameter is the tensor it wraps, and attributes of a dictionary ar
       zip_bytes(parts(proto + ordered + put(0) + mark + text("x") + parameter + setitems + dict + mark +
                       text("_metadata") + dict + put(1) + text("self") + get(1) + setitem + setitems + build + stop)));
   CHECK(got.complaint == "");
-  REQUIRE(got.file.tensors.size() == 1);
-  CHECK(elements_of<float>(got.file.tensors[0]) == std::vector<float>{2});
+  CHECK(got.file.tensors.size() == 1);
+  CHECK(elements_of<float>(got.file.tensors.at(0)) == std::vector<float>{2});
 }
 
 TEST_CASE("every small instruction means what Python means by it") {
@@ -146,8 +146,8 @@ TEST_CASE("every small instruction means what Python means by it") {
                       setitem + stop;
   const auto got = read(zip_bytes(parts(single)));
   CHECK(got.complaint == "");
-  REQUIRE(got.file.tensors.size() == 1);
-  CHECK(elements_of<float>(got.file.tensors[0]) == std::vector<float>{1, 2, 3, 5, 6, 7});
+  CHECK(got.file.tensors.size() == 1);
+  CHECK(elements_of<float>(got.file.tensors.at(0)) == std::vector<float>{1, 2, 3, 5, 6, 7});
   const auto negative = proto + "}" + text("x") + global("torch._utils", "_rebuild_tensor_v2") + mark + floats +
                         "K\0"s + "\x8a\x01\xff\x85" + "K\x01\x85" + "\x89N" + tuple + reduce + setitem + stop;
   CHECK(complaint(negative) == "x: has a negative extent or stride");
@@ -276,20 +276,20 @@ TEST_CASE("entries that are compressed, encrypted, twice there, overlap, or lie 
     return read(zip_bytes(all)).complaint;
   };
   const std::string packed = "root/data/0: is compressed or encrypted, want stored";
-  CHECK(with([](auto& all) { all[1].method = 8; }) == packed);
-  CHECK(with([](auto& all) { all[1].flags = 1; }) == packed);
-  CHECK(with([](auto& all) { all[1].unpacked_size = 1'000'000'000; }) == packed);
-  CHECK(with([](auto& all) { all.push_back(all[1]); }) == "root/data/0: occurs twice");
-  CHECK(with([](auto& all) { all[1].local_header_at = 0; }) == "root/data/0: is damaged");  // another entry's header
+  CHECK(with([](auto& all) { all.at(1).method = 8; }) == packed);
+  CHECK(with([](auto& all) { all.at(1).flags = 1; }) == packed);
+  CHECK(with([](auto& all) { all.at(1).unpacked_size = 1'000'000'000; }) == packed);
+  CHECK(with([](auto& all) { all.push_back(all.at(1)); }) == "root/data/0: occurs twice");
+  CHECK(with([](auto& all) { all.at(1).local_header_at = 0; }) == "root/data/0: is damaged");  // another entry's header
   CHECK(with([](auto& all) {
-          all.push_back({"root/data/0", all[1].bytes});
-          all[2].local_header_at = 30 + all[0].name.size() + all[0].bytes.size();
+          all.push_back({"root/data/0", all.at(1).bytes});
+          all.at(2).local_header_at = 30 + all.at(0).name.size() + all.at(0).bytes.size();
         }) == "root/data/0: overlaps root/data/0");
-  CHECK(with([](auto& all) { all[0].size = all[0].bytes.size() + 60; }) == "root/data/0: overlaps root/data.pkl");
-  CHECK(with([](auto& all) { all[1].size = 100'000; }) == "root/data/0: is behind the end of the file");
-  CHECK(with([](auto& all) { all[1].size = 0xfffffffe; }) == "root/data/0: is behind the end of the file");
-  CHECK(with([](auto& all) { all[1].local_header_at = 0xfffffffe; }) == "root/data/0: is damaged");
-  CHECK(with([](auto& all) { all[1].name = std::string(300, 'n'); }) == "an entry's name is too long");
+  CHECK(with([](auto& all) { all.at(0).size = all.at(0).bytes.size() + 60; }) == "root/data/0: overlaps root/data.pkl");
+  CHECK(with([](auto& all) { all.at(1).size = 100'000; }) == "root/data/0: is behind the end of the file");
+  CHECK(with([](auto& all) { all.at(1).size = 0xfffffffe; }) == "root/data/0: is behind the end of the file");
+  CHECK(with([](auto& all) { all.at(1).local_header_at = 0xfffffffe; }) == "root/data/0: is damaged");
+  CHECK(with([](auto& all) { all.at(1).name = std::string(300, 'n'); }) == "an entry's name is too long");
   CHECK(read(zip_bytes(parts(tensor_program(0, {1}, {1})), 3)).complaint == "the zip directory is damaged");
   CHECK(read(zip_bytes(parts(tensor_program(0, {1}, {1})), 65535)).complaint == "the zip directory is damaged");
 }
