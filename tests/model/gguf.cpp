@@ -179,6 +179,16 @@ TEST_CASE("places outside the data, and places that overlap") {
               std::string(64, 'd'))) == "");
 }
 
+TEST_CASE("a file that ends before its data would begin") {
+  auto content = gguf::file({}, {gguf::tensor("e", {0}, 0, 0)}, "");
+  while (content.back() == '\0') content.pop_back();
+  content.resize(content.size() + 3 + 8 + 4 + 8);  // the rest of axes, extent, type, offset
+  CHECK(content.size() % 32 != 0);
+  const auto got = read(content);
+  CHECK(got.complaint == "");
+  CHECK(got.file.tensors.at(0).bytes.empty());
+}
+
 TEST_CASE("a file on disk, and its name in the complaint") {
   const temporary_file good(gguf::file({}, {gguf::tensor("x", {1}, 0, 0)}, "1234")), bad("GGUF");
   CHECK(rwkv7::open_gguf(good.path()).tensors.size() == 1);

@@ -180,7 +180,8 @@ class gguf_reader {
       return;
     }
     const auto start = (at_ + alignment - 1) / alignment * alignment;
-    const std::uint64_t room = start < bytes_.size() ? bytes_.size() - start : 0;
+    const auto data = bytes_.subspan(static_cast<std::size_t>(std::min<std::uint64_t>(start, bytes_.size())));
+    const std::uint64_t room = data.size();
     std::vector<std::size_t> order(offsets.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return offsets[a] < offsets[b]; });
@@ -200,7 +201,7 @@ class gguf_reader {
       if (*size > 0 && offsets[i] < end) return void(complain(tensor.name, "overlaps the tensor before it"));
       end = std::max(end, offsets[i] + *size);
       tensor.strides = dense_strides(tensor.shape);
-      tensor.bytes = bytes_.subspan(static_cast<std::size_t>(start + offsets[i]), static_cast<std::size_t>(*size));
+      tensor.bytes = data.subspan(static_cast<std::size_t>(offsets[i]), static_cast<std::size_t>(*size));
     }
   }
 
