@@ -58,7 +58,7 @@ TEST_CASE("tensors come sorted by name, extents outermost first, of every type t
 }
 
 TEST_CASE("versions 2 and 3, and no other") {
-  for (const std::uint32_t version : {2, 3}) CHECK(complaint(gguf::file({}, {}, "", 32, version)) == "");
+  for (const std::uint32_t version : {2u, 3u}) CHECK(complaint(gguf::file({}, {}, "", 32, version)) == "");
   CHECK(complaint(gguf::file({}, {}, "", 32, 1)) == "version: got 1, want 2 or 3");
   CHECK(complaint(gguf::file({}, {}, "", 32, 4)) == "version: got 4, want 2 or 3");
   CHECK(complaint(gguf::file({}, {}, "", 32, 0x03000000)) == "version: got 50331648, want 2 or 3");  // big-endian
@@ -86,7 +86,7 @@ TEST_CASE("metadata of every type") {
 }
 
 TEST_CASE("alignment is what the file says, down to 1, or 32") {
-  for (const std::uint32_t alignment : {1, 2, 8, 64, 65536}) {
+  for (const std::uint32_t alignment : {1u, 2u, 8u, 64u, 65536u}) {
     CAPTURE(alignment);
     const auto got = read(gguf::file({gguf::u32_entry("general.alignment", alignment)},
                                      {gguf::tensor("x", {1}, 24, 0), gguf::tensor("y", {1}, 24, alignment)},
@@ -96,7 +96,7 @@ TEST_CASE("alignment is what the file says, down to 1, or 32") {
     CHECK(std::to_integer<char>(got.file.tensors.at(0).bytes[0]) == 'x');
     CHECK(std::to_integer<char>(got.file.tensors.at(1).bytes[0]) == 'y');
   }
-  for (const std::uint32_t alignment : {0, 3, 48, 131072})
+  for (const std::uint32_t alignment : {0u, 3u, 48u, 131072u})
     CHECK(complaint_about_entry(gguf::u32_entry("general.alignment", alignment)) ==
           "general.alignment: is no power of two up to 65536");
   CHECK(complaint_about_entry(gguf::text_entry("general.alignment", "many")) ==
@@ -119,7 +119,7 @@ TEST_CASE("files that end too early, and counts that no file holds") {
 }
 
 TEST_CASE("lists that no file holds, and lists in lists in lists") {
-  for (const unsigned type : {0, 3, 5, 7, 12})
+  for (const unsigned type : {0u, 3u, 5u, 7u, 12u})
     CHECK(complaint_about_entry(gguf::entry("x", 9, gguf::list(type, huge, ""))) == "x: is behind the end of the file");
   CHECK(complaint_about_entry(gguf::entry("x", 9, gguf::list(8, huge, gguf::text("a"))))
             .ends_with(": is behind the end of the file"));
@@ -173,7 +173,7 @@ TEST_CASE("places outside the data, and places that overlap") {
   CHECK(two(64, 32) == "x: overlaps the tensor before it");
   CHECK(complaint(gguf::file({}, {gguf::tensor("x", {1}, 0, 0), gguf::tensor("x", {1}, 0, 32)},
                              std::string(64, 'd'))) == "x: occurs twice");
-  for (const std::uint64_t offset : {0, 32, 64})  // one without bytes is in nobody's way
+  for (const std::uint64_t offset : {0u, 32u, 64u})  // one without bytes is in nobody's way
     CHECK(complaint(gguf::file(
               {}, {gguf::tensor("e", {0}, 0, offset), gguf::tensor("x", {16}, 0, 0), gguf::tensor("f", {0}, 0, offset)},
               std::string(64, 'd'))) == "");

@@ -88,8 +88,9 @@ TEST_CASE("storages of every element type, and of other sizes than they say") {
                                                    {"BoolStorage", storage::boolean},  {"ByteStorage", storage::u8},
                                                    {"CharStorage", storage::i8},       {"ShortStorage", storage::i16},
                                                    {"IntStorage", storage::i32},       {"LongStorage", storage::i64}};
-  for (const auto& [name, type] : types) {
-    CAPTURE(name);
+  for (const auto& known : types) {
+    const auto [name, type] = known;
+    CAPTURE(known.first);
     const auto size = static_cast<std::size_t>(rwkv7::traits_of(type).bytes);
     const auto got = one(name, "0", 3, std::string(3 * size, 'x'));
     CHECK(got.complaint == "");
@@ -191,9 +192,9 @@ TEST_CASE("programs that are none") {
   CHECK(of(program(text("x") + dict)) == "x: is not a tensor");
   const auto x = text("x") + tensor(floats, 0, {1}, {1});
   CHECK(of(program(x + x)) == "x: occurs twice");
-  for (const unsigned char instruction : "012FGILPSTUV]adegilop\x81\x82\x8b\x8c\x93\x95\xff"s)
-    CHECK(of(proto + static_cast<char>(instruction)) ==
-          "has an instruction that no checkpoint needs: number " + std::to_string(instruction));
+  for (const char instruction : "012FGILPSTUV]adegilop\x81\x82\x8b\x8c\x93\x95\xff"s)
+    CHECK(of(proto + instruction) == "has an instruction that no checkpoint needs: number " +
+                                         std::to_string(static_cast<unsigned char>(instruction)));
 }
 
 TEST_CASE("storages and tensors made in other ways") {

@@ -35,11 +35,11 @@ double element(storage type, const unsigned char* block, int n) {
 TEST_CASE("every element of a block is what its format says") {
   std::mt19937 random(1);
   for (const auto type : {storage::q4_0, storage::q5_0, storage::q5_1, storage::q8_0}) {
-    const auto [name, elements, bytes] = rwkv7::traits_of(type);
-    CAPTURE(std::string(name));
-    CHECK(elements == 32);
+    const auto traits = rwkv7::traits_of(type);
+    CAPTURE(std::string(traits.name));
+    CHECK(traits.elements == 32);
     for (int i = 0; i < 200; ++i) {
-      std::vector<unsigned char> block(static_cast<std::size_t>(bytes));
+      std::vector<unsigned char> block(static_cast<std::size_t>(traits.bytes));
       for (auto& byte : block) byte = static_cast<unsigned char>(random());
       block[1] &= 0xbb;  // a finite scale
       block[3] &= type == storage::q5_1 ? 0xbb : 0xff;
