@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <rwkv7/model/checkpoint.hpp>
 #include <rwkv7/model/checkpoint_writer.hpp>
+#include <rwkv7/model/gguf_vocabulary.hpp>
 #include <stdexcept>
 
 #include "support/options.hpp"
@@ -17,12 +18,14 @@ using examples::bad_input;
 namespace {
 
 constexpr char usage[] =
-    "convert IN OUT\n"
+    "convert IN OUT [--vocab FILE]\n"
     "convert --list IN\n"
     "\n"
     "  IN     .safetensors with RWKV-LM's names or HF's, a folder of HF, .pth, or .gguf of rwkv7: told by its content\n"
     "  OUT    .safetensors or .pth (RWKV-LM's names), .gguf (for llama.cpp), or a folder: it ends in / or is there;\n"
     "         in it model.safetensors with HF's names, and config.json\n"
+    "  --vocab FILE\n"
+    "         a World vocabulary that goes into the .gguf, so that llama.cpp can be given text\n"
     "  --list a line for each tensor: name as in RWKV-LM, type, shape, bytes\n"
     "\n"
     "Values are exact. Types stay, but .gguf has vectors in 32 bits, and blocks of 4, 5 or 8 bits become 32 "
@@ -68,17 +71,21 @@ bool replaces(const std::filesystem::path& out, checkpoint_format format, const 
          (same(in, file.parent_path()) && same(file, file) && file.extension() == ".safetensors");
 }
 
-void convert(const std::filesystem::path& in, const std::filesystem::path& out) {
+void convert(const std::filesystem::path& in, const std::filesystem::path& out, const std::string& vocabulary) {
   const auto format = format_of(out);
+  if (!vocabulary.empty() && format != checkpoint_format::gguf) throw bad_input("--vocab is for .gguf");
   if (replaces(out, format, in)) throw bad_input("OUT would replace IN");
   const auto file = open_checkpoint(in);
   if (const auto problem = validate_checkpoint(file)) throw bad_input(problem.message());
+  std::vector<gguf_entry> tokenizer;
+  if (!vocabulary.empty())
+    tokenizer = gguf_vocabulary(world_tokenizer::open(vocabulary), file.find("emb.weight")->shape[0]);
   std::size_t bytes = 0;
   for (const auto& tensor : file.tensors) bytes += tensor.bytes.size();
   constexpr std::size_t megabyte = 1'000'000;
   examples::progress shown("convert", static_cast<long long>(bytes / megabyte), true, "MB");
   std::size_t done = 0;
-  const auto problem = write_checkpoint(out, file, format, {}, [&](std::size_t n) {
+  const auto problem = write_checkpoint(out, file, format, tokenizer, [&](std::size_t n) {
     done += n;
     shown.at(static_cast<long long>(done / megabyte));
   });
@@ -90,8 +97,11 @@ void convert(const std::filesystem::path& in, const std::filesystem::path& out) 
 
 int main(int argc, char** argv) {
   return examples::run_program("convert", usage, argc, argv, [](const std::vector<std::string>& arguments) {
-    if (arguments.size() != 2) throw bad_input("want IN OUT, or --list IN; see --help");
-    if (arguments[0] == "--list") return list(arguments[1]);
-    convert(arguments[0], arguments[1]);
+    const examples::options given(arguments, {"--vocab"}, {"--list"}, 2);
+    const auto& operands = given.operands();
+    if (operands.size() != (given.has("--list") ? 1 : 2) || (given.has("--list") && given.has("--vocab")))
+      throw bad_input("want IN OUT, or --list IN; see --help");
+    if (given.has("--list")) return list(operands[0]);
+    convert(operands[0], operands[1], given.text("--vocab"));
   });
 }

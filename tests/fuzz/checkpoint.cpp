@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using enum rwkv7::checkpoint_format;
     if (!rwkv7::validate_checkpoint(file))
       for (const auto format : {safetensors, pth, gguf})
-        rwkv7::write_checkpoint("/dev/null", file, format, {"token"}, [](std::size_t) {});
+        rwkv7::write_checkpoint("/dev/null", file, format, {{"tokenizer.ggml.model", "none"}}, [](std::size_t) {});
   } catch (const rwkv7::error&) {
   }
   return 0;

@@ -48,7 +48,7 @@ inline nlohmann::ordered_json hf_config(const model_sizes& s, const model_weight
 }
 
 inline std::vector<gguf_entry> gguf_entries(const model_sizes& s, const model_weights& w,
-                                            const std::vector<std::string>& vocabulary) {
+                                            const std::vector<gguf_entry>& tokenizer) {
   const auto count = [](index_t n) { return static_cast<std::uint32_t>(n); };
   auto [decay, a, v, gate] = ranks_of(w, s.layers > 1 ? 1 : 0);
   if (s.layers == 1) v = a;  // of the copies in block 0
@@ -65,15 +65,8 @@ inline std::vector<gguf_entry> gguf_entries(const model_sizes& s, const model_we
                                   {"rwkv7.attention.iclr_lora_rank", count(a)},
                                   {"rwkv7.attention.value_residual_mix_lora_rank", count(v)},
                                   {"rwkv7.attention.gate_lora_rank", count(gate)}};
-  if (vocabulary.empty()) {
-    entries.push_back({"tokenizer.ggml.model", "none"});
-    return entries;
-  }
-  entries.push_back({"tokenizer.ggml.model", "rwkv"});
-  entries.push_back({"tokenizer.ggml.tokens", vocabulary});
-  entries.push_back({"tokenizer.ggml.token_type", std::vector<std::int32_t>(vocabulary.size(), 1)});
-  for (const char* key : {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"})
-    entries.push_back({key, std::uint32_t{0}});
+  if (tokenizer.empty()) entries.push_back({"tokenizer.ggml.model", "none"});
+  entries.insert(entries.end(), tokenizer.begin(), tokenizer.end());
   return entries;
 }
 
@@ -91,12 +84,12 @@ inline diagnosis validate_checkpoint(const tensor_file& model) {
 /// Values are exact. Types stay what they are, with two exceptions: GGUF has vectors as f32, because llama.cpp wants
 /// them so, and blocks of 4, 5 or 8 bits become f32 in every other format. The unused value mix of block 0 stays in
 /// RWKV-LM's names only. HF takes models of head size 64 only: at another, its group norm would have another eps.
-///   vocabulary   for GGUF: the text of each token as llama.cpp's tokenizer "rwkv" has them; empty for none
+///   tokenizer    for GGUF: the entries about it, as gguf_vocabulary makes them; empty for none
 ///   each(bytes)  called as data are written
 /// What is wrong with the model or cannot be written is the complaint.
 template <class Each>
 diagnosis write_checkpoint(const std::filesystem::path& path, const tensor_file& model, checkpoint_format format,
-                           const std::vector<std::string>& vocabulary, Each&& each) {
+                           const std::vector<gguf_entry>& tokenizer, Each&& each) {
   model_sizes sizes;
   model_weights parameters;
   auto problem = detail::rwkv_lm_reader<x070>(model, sizes, parameters).read(64);
@@ -115,7 +108,7 @@ diagnosis write_checkpoint(const std::filesystem::path& path, const tensor_file&
     case checkpoint_format::pth:
       return write_pth(path, renamed.tensors, each);
     case checkpoint_format::gguf:
-      return write_gguf(path, renamed.tensors, detail::gguf_entries(sizes, parameters, vocabulary), each);
+      return write_gguf(path, renamed.tensors, detail::gguf_entries(sizes, parameters, tokenizer), each);
     case checkpoint_format::hf:
       break;
   }
