@@ -16,6 +16,7 @@ struct snapshots {
   view<T, Rank + 1> ring{};  // [slots, R, …]; absent: none are taken
   index_t first = 0;         // in [0, R)
 
+  /// False where none are taken.
   constexpr explicit operator bool() const noexcept { return static_cast<bool>(ring); }
   /// Where on the second axis the value after token t goes.
   RWKV7_INLINE constexpr index_t place(index_t t) const noexcept { return (first + t) % ring.extent(1); }

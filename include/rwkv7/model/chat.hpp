@@ -9,11 +9,13 @@
 
 namespace rwkv7 {
 
+/// Who speaks.
 enum class chat_role : std::uint8_t { system, user, assistant };
 
+/// One turn.
 struct chat_message {
-  chat_role role;
-  std::string_view text;
+  chat_role role;         // who says it
+  std::string_view text;  // what
 };
 
 /// Where the model's answer ends, for stop_strings: what would begin the next turn.

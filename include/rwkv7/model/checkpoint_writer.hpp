@@ -11,6 +11,7 @@
 
 namespace rwkv7 {
 
+/// What write_checkpoint writes.
 enum class checkpoint_format : unsigned char {
   safetensors,  // RWKV-LM's names
   hf,           // a folder with model.safetensors and config.json

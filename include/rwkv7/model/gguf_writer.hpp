@@ -9,9 +9,10 @@
 
 namespace rwkv7 {
 
-/// A metadata entry: u32, f32, text, or a list of texts or of i32.
+/// A metadata entry.
 struct gguf_entry {
-  std::string key;
+  std::string key;  // "general.architecture"
+  /// u32, f32, text, or a list of texts or of i32.
   std::variant<std::uint32_t, float, std::string, std::vector<std::string>, std::vector<std::int32_t>> value;
 };
 

@@ -13,6 +13,7 @@
 
 namespace rwkv7 {
 
+/// RWKV-LM (.pth, and .safetensors made from it), HF's flash-linear-attention, llama.cpp.
 enum class naming : unsigned char { rwkv_lm, hf, gguf };
 
 namespace detail {

@@ -85,8 +85,8 @@ inline diagnosis to_rwkv_lm(tensor_file& file, naming from, index_t head_size) {
 
 /// Tensors, and the bytes of those that are in no file.
 struct renamed_tensors {
-  std::vector<stored_tensor> tensors{};
-  std::deque<std::vector<std::byte>> made{};
+  std::vector<stored_tensor> tensors{};       // in the file or in `made`
+  std::deque<std::vector<std::byte>> made{};  // what had to be written anew
 };
 
 namespace detail {

@@ -26,9 +26,9 @@ static_assert(std::endian::native == std::endian::little,
 
 /// What one state is made of. States of equal formats may stand for each other.
 struct state_format {
-  std::uint64_t layers = 0, C = 0, H = 0, N = 0;
-  bool att_shift = true, ffn_shift = true;
-  std::uint32_t variant_bits = 0;  // how the variant differs from x070, as docs/state.md lists it
+  std::uint64_t layers = 0, C = 0, H = 0, N = 0;  // as in model_sizes
+  bool att_shift = true, ffn_shift = true;        // which shift vectors it has
+  std::uint32_t variant_bits = 0;                 // how the variant differs from x070, as docs/state.md lists it
 
   /// Elements of one state; 0 for none, and for more than `most`.
   constexpr std::uint64_t size(std::uint64_t most = std::uint64_t{1} << 60) const noexcept {
@@ -56,6 +56,7 @@ constexpr state_format state_format_of(const model_sizes& s) noexcept {
 }
 template <variant V, class T>
 class language_model;
+/// The same of a model.
 template <variant V, class T>
 constexpr state_format state_format_of(const language_model<V, T>& model) noexcept {
   return state_format_of<V>(model.sizes());
@@ -127,8 +128,11 @@ class state_file {
 
   /// False when nothing is open.
   explicit operator bool() const noexcept { return !file_.bytes().empty(); }
+  /// What each of its states is made of.
   const state_format& format() const noexcept { return format_; }
+  /// How many states it holds.
   index_t slots() const noexcept { return static_cast<index_t>(header_.slots); }
+  /// How it keeps S.
   state_layout layout() const noexcept { return static_cast<state_layout>(header_.layout); }
 
   /// Checks and reads the state in `slot`, and returns how many tokens it has seen.

@@ -32,6 +32,7 @@ class state_pool {
     for (index_t i = states.extent(0); i-- > 0;) free_.push_back(static_cast<std::int32_t>(i));
   }
 
+  /// How many there are.
   index_t slots() const noexcept { return states_.extent(0); }
   /// How many acquire can still give.
   index_t available() const noexcept { return static_cast<index_t>(free_.size()); }

@@ -12,6 +12,7 @@
 
 namespace rwkv7 {
 
+/// An element type as files have it.
 enum class storage : std::uint8_t {
   f32,
   f16,
@@ -34,12 +35,13 @@ enum class storage : std::uint8_t {
   q8_0
 };
 
-/// `elements` neighbours take `bytes`.
+/// What is to be known of a storage.
 struct storage_traits {
-  std::string_view name;
-  index_t elements, bytes;
+  std::string_view name;    // as .safetensors and ggml spell it
+  index_t elements, bytes;  // so many neighbours take so many bytes
 };
 
+/// In the order of storage.
 inline constexpr std::array<storage_traits, 19> storage_table{{
     {"F32", 1, 4},    {"F16", 1, 2},    {"BF16", 1, 2},   {"F64", 1, 8},     {"BOOL", 1, 1},
     {"U8", 1, 1},     {"I8", 1, 1},     {"U16", 1, 2},    {"I16", 1, 2},     {"U32", 1, 4},
@@ -47,6 +49,7 @@ inline constexpr std::array<storage_traits, 19> storage_table{{
     {"Q4_0", 32, 18}, {"Q5_0", 32, 22}, {"Q5_1", 32, 24}, {"Q8_0", 32, 34},
 }};
 
+/// Those of one storage.
 constexpr storage_traits traits_of(storage s) noexcept { return storage_table[static_cast<std::size_t>(s)]; }
 
 /// The storage of this name ("BF16"), or nothing.

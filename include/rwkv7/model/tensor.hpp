@@ -15,12 +15,13 @@ namespace rwkv7 {
 /// A tensor in place. Strides are in elements and not negative; `bytes` begin with its first element and hold all of
 /// them. Blocks lie along the axis of stride 1.
 struct stored_tensor {
-  std::string name;
-  storage type = storage::f32;
-  std::vector<index_t> shape{};  // outermost axis first
-  std::vector<index_t> strides{};
+  std::string name;                    // as the file has it, or as in RWKV-LM
+  storage type = storage::f32;         // of its elements
+  std::vector<index_t> shape{};        // outermost axis first
+  std::vector<index_t> strides{};      // one per axis
   std::span<const std::byte> bytes{};  // aligned only if the file aligns them
 
+  /// How many elements it has.
   index_t size() const noexcept {
     index_t n = 1;
     for (const index_t extent : shape) n *= extent;

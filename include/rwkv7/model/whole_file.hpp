@@ -18,6 +18,7 @@ namespace rwkv7 {
 /// one name spoil each other. Nothing is forced onto the disk: after a power failure the file may hold anything.
 class whole_file {
  public:
+  /// Begins to write; whether that works shows in write and commit.
   explicit whole_file(const std::filesystem::path& path) : path_(path), written_(path) {
     std::error_code failure;
     const auto status = std::filesystem::status(path, failure);

@@ -17,6 +17,7 @@ namespace rwkv7 {
 /// file ends at 65529, V is 65536): those and 0 have no bytes. That file takes 2.5 MB of memory.
 class world_tokenizer {
  public:
+  /// The token between documents; it has no bytes.
   static constexpr std::int32_t end_of_document = 0;
 
   /// Empty.
