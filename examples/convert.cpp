@@ -51,7 +51,8 @@ void list(const std::filesystem::path& path) {
 checkpoint_format format_of(const std::filesystem::path& path) {
   std::error_code ignored;
   const auto extension = path.extension();
-  if (!path.has_filename() || std::filesystem::is_directory(path, ignored)) return checkpoint_format::hf;
+  if (!path.empty() && (!path.has_filename() || std::filesystem::is_directory(path, ignored)))
+    return checkpoint_format::hf;
   if (extension == ".safetensors") return checkpoint_format::safetensors;
   if (extension == ".pth") return checkpoint_format::pth;
   if (extension == ".gguf") return checkpoint_format::gguf;

@@ -107,6 +107,7 @@ TEST_CASE("command lines that say too little, too much or nothing known") {
   CHECK(run_example("convert", {"--help"}).out.starts_with("convert IN OUT [--vocab FILE]\n"));
   for (const char* name : {"a.bin", "a", "a.PTH", ".pth"})
     check_fails(2, {p.in, p.file(name)}, "OUT: got '" + p.file(name) + "', want .safetensors, .pth, .gguf or a folder");
+  check_fails(2, {p.in, ""}, "OUT: got '', want .safetensors, .pth, .gguf or a folder");
   CHECK(p.folder.size() == 1);
 }
 

@@ -173,6 +173,10 @@ TEST_CASE("places outside the data, and places that overlap") {
   CHECK(two(64, 32) == "x: overlaps the tensor before it");
   CHECK(complaint(gguf::file({}, {gguf::tensor("x", {1}, 0, 0), gguf::tensor("x", {1}, 0, 32)},
                              std::string(64, 'd'))) == "x: occurs twice");
+  CHECK(complaint(gguf::file({},
+                             {gguf::tensor("a", {9}, 0, 0), gguf::tensor("b", {9}, 0, 32), gguf::tensor("e", {0}, 0, 0),
+                              gguf::tensor("f", {0}, 0, 32)},
+                             std::string(128, 'd'))) == "b: overlaps the tensor before it");
   for (const std::uint64_t offset : {0u, 32u, 64u})  // one without bytes is in nobody's way
     CHECK(complaint(gguf::file(
               {}, {gguf::tensor("e", {0}, 0, offset), gguf::tensor("x", {16}, 0, 0), gguf::tensor("f", {0}, 0, offset)},

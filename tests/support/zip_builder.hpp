@@ -32,7 +32,7 @@ inline std::string zip_bytes(const std::vector<zip_part>& parts, std::optional<s
     const std::string common = number(20, 2) + number(part.flags, 2) + number(part.method, 2) + number(0, 8) +
                                number(size, 4) + number(part.unpacked_size.value_or(size), 4) +
                                number(part.name.size(), 2) + number(0, 2);
-    directory += "PK\1\2" + number(20, 2) + common + number(0, 10) +
+    directory += "PK\1\2" + number(20, 2) + common + std::string(10, '\0') +
                  number(part.local_header_at.value_or(all.size()), 4) + part.name;
     all += "PK\3\4" + common + part.name + part.bytes;
   }
