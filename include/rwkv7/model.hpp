@@ -5,6 +5,8 @@
 
 #include "rwkv7/model/chat.hpp"
 #include "rwkv7/model/checkpoint.hpp"
+#include "rwkv7/model/checkpoint_writer.hpp"
+#include "rwkv7/model/gguf_vocabulary.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "rwkv7/model/model_state.hpp"
 #include "rwkv7/model/prefill.hpp"
