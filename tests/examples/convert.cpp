@@ -2,12 +2,15 @@
 // What convert writes and refuses, and that what it does not finish leaves no trace.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <fstream>
 #include <regex>
 
 #include "rwkv7/model/checkpoint.hpp"
 #include "rwkv7/model/safetensors_writer.hpp"
 #include "support/program.hpp"
 #include "support/tiny_checkpoint.hpp"
+#include "support/vocabulary.hpp"
 
 using namespace rwkv7_test;
 using rwkv7::storage;
@@ -102,13 +105,31 @@ TEST_CASE("command lines that say too little, too much or nothing known") {
   const std::string want = "want IN OUT, or --list IN; see --help";
   check_fails(2, {}, want);
   check_fails(2, {p.in}, want);
-  check_fails(2, {p.in, p.file("a.pth"), "more"}, want);
+  check_fails(2, {p.in, p.file("a.pth"), "more"}, "unexpected argument 'more'");
+  check_fails(2, {"--list", p.in, "--vocab", p.in}, want);
+  check_fails(2, {p.in, p.file("a.pth"), "--vocab", p.in}, "--vocab is for .gguf");
   check_fails(2, {"--list"}, want);
   CHECK(run_example("convert", {"--help"}).out.starts_with("convert IN OUT [--vocab FILE]\n"));
   for (const char* name : {"a.bin", "a", "a.PTH", ".pth"})
     check_fails(2, {p.in, p.file(name)}, "OUT: got '" + p.file(name) + "', want .safetensors, .pth, .gguf or a folder");
-  check_fails(2, {p.in, ""}, "OUT: got '', want .safetensors, .pth, .gguf or a folder");
+  check_fails(2, {p.in, ""}, "unexpected argument ''");
   CHECK(p.folder.size() == 1);
+}
+
+TEST_CASE("a vocabulary goes into .gguf, and changes nothing else there") {
+  const place p;
+  std::ofstream(p.file("vocabulary")) << vocabulary_text(single_bytes());
+  CHECK(run_example("convert", {p.in, p.file("with.gguf"), "--vocab", p.file("vocabulary")}).status == 0);
+  CHECK(run_example("convert", {p.in, p.file("without.gguf")}).status == 0);
+  const auto with = rwkv7::open_gguf(p.file("with.gguf")), without = rwkv7::open_gguf(p.file("without.gguf"));
+  CHECK(with.metadata.at("tokenizer.ggml.model") == "rwkv");
+  CHECK(without.metadata.at("tokenizer.ggml.model") == "none");
+  REQUIRE(with.tensors.size() == without.tensors.size());
+  for (std::size_t i = 0; i < with.tensors.size(); ++i)
+    CHECK(std::equal(with.tensors[i].bytes.begin(), with.tensors[i].bytes.end(), without.tensors[i].bytes.begin(),
+                     without.tensors[i].bytes.end()));
+  check_fails(2, {p.in, p.file("a.gguf"), "--vocab", "no such file"}, "rwkv7::file: no such file: does not exist");
+  CHECK(!std::filesystem::exists(p.file("a.gguf")));
 }
 
 TEST_CASE("files that are no checkpoint") {

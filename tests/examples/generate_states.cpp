@@ -188,7 +188,7 @@ TEST_CASE("states and batches that cannot be used are refused by name") {
     arguments.insert(arguments.end(), more.begin(), more.end());
     check_refused(small_model(), arguments, line);
   };
-  batch("--batch", "a\n", "--batch needs a model of 256 tokens, one per byte; this one has 61: give --batch-tokens");
+  batch("--batch", "a\n", "--batch needs a model of 256 tokens, one per byte, or --vocab; this one has 61 tokens");
   batch("--batch-tokens", "", file + ": has no lines, or cannot be read");
   batch("--batch-tokens", "1\n\n2\n", file + ": line 2 is empty");
   batch("--batch-tokens", "1\nx\n", file + ": line 2: got 'x', want numbers like 34,105,110");

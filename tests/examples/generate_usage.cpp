@@ -143,7 +143,7 @@ TEST_CASE("files that are no model") {
   const auto file = folder.file("model");
   check_refused({"--model", file, "--prompt", "a"}, "rwkv7::file: " + file + ": does not exist");
   check_refused({"--model", folder.file(""), "--prompt", "a"},
-                "rwkv7::file: " + folder.file("") + ": is not a regular file");
+                "rwkv7::file: " + folder.file("model.safetensors") + ": does not exist");
   std::ofstream(file) << "no model";
   const auto run = run_example("generate", {"--model", file, "--prompt", "a"});
   CHECK(run.status == 2);

@@ -1,5 +1,5 @@
 # cmake -D FAULT=<name> [-D FILE=<header> -D TEXT=<what it says> -D REPLACEMENT=<what it shall say>]
-#       -D COMPILER=<c++> -D INCLUDES=<folders> -D HEADERS=<folder> -D TESTS=<folder> -D BUILD=<folder> -P plant.cmake
+#       -D COMPILER=<c++> -D INCLUDES=<folders> -D LIBRARIES=<files> -D HEADERS=<folder> -D TESTS=<folder> -D BUILD=<folder> -P plant.cmake
 #
 # Builds program.cpp against a copy of the headers with one fault planted, and passes if the program tells it. Without
 # FILE nothing is planted, and the program must find nothing.
@@ -23,8 +23,9 @@ if(FILE)
 endif()
 
 list(TRANSFORM INCLUDES PREPEND -I)
-execute_process(COMMAND ${COMPILER} -std=c++20 -O0 -I${BUILD} -I${TESTS} ${INCLUDES}
+execute_process(COMMAND ${COMPILER} -std=c++20 -O0 -DRWKV7_TEST_COMPILE_MODELS -DDOCTEST_CONFIG_DISABLE -I${BUILD} -I${TESTS} ${INCLUDES}
                         "-DRWKV7_GOLDEN_DIR=\"${TESTS}/golden\"" ${TESTS}/faults/program.cpp -o ${BUILD}/program
+                        ${LIBRARIES}
                 RESULT_VARIABLE status ERROR_VARIABLE output)
 if(status)
   message(FATAL_ERROR "the program with the fault ${FAULT} does not compile:\n${output}")

@@ -30,6 +30,8 @@
 #define RWKV7_TEST_FORWARD_AVX2(EXTERN)
 #endif
 
+#if !defined(RWKV7_TEST_COMPILE_MODELS)  // a test that is not linked with them says this
 RWKV7_TEST_FORWARD_NATIVE(extern)
 RWKV7_TEST_FORWARD_SSE2(extern)
 RWKV7_TEST_FORWARD_AVX2(extern)
+#endif
