@@ -44,7 +44,7 @@ case ${1-} in
     build/quickstart/examples/quickstart
     ;;
   test)
-    install_missing $core doctest-dev nlohmann-json3-dev libminizip-dev libbenchmark-dev
+    install_missing $core doctest-dev nlohmann-json3-dev libminizip-dev zlib1g-dev libbenchmark-dev
     cmake --workflow --preset default
     ;;
   install)
