@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: not sanitized
 // An operation runs the kernel of the executor's back end and no other: there is no hidden fallback.
 #include "support/witness.hpp"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: not sanitized
 // forward asks for no memory, whatever it is asked for.
 #include <doctest/doctest.h>
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: not sanitized
 // Models with one feature of the variant switched off, against NumPy in float64.
 #include <doctest/doctest.h>
 

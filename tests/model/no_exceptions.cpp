@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: not sanitized
 // rwkv7-test: no exceptions
 // How a bad file reaches the caller in either kind of build: thrown where exceptions are on, told to a handler where
 // they are off, and then there is no model.

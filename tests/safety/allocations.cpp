@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: not sanitized
 // rwkv7-test: all calls
 // No operation and no block asks for memory, on any thread.
 #include <doctest/doctest.h>
