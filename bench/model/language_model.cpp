@@ -54,9 +54,12 @@ struct checkpoint {
   const buffer<double>& truth() {
     if (!logits_exact.empty()) return logits_exact;
     logits_exact.resize(static_cast<std::size_t>(steps * V()));
+    std::vector<std::byte> packed(exact.weights_size());  // some formats' tensors cannot be used in place
+    exact.pack(packed);
     std::vector<std::byte> scratch(exact.workspace_size(dense{1, steps}));
     exact.forward(reference_executor{}, dense{1, steps}, {tokens.data(), {1, steps}},
                   {.logits = {logits_exact.data(), {1, steps, V()}}}, {}, workspace(scratch));
+    exact = {};
     return logits_exact;
   }
 };
