@@ -6,7 +6,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -16,40 +15,18 @@
 #include "rwkv7/ops/layer_norm.hpp"
 #include "rwkv7/ops/linear.hpp"
 #include "rwkv7/ops/wkv7.hpp"
+#include "support/reported.hpp"
 
 using rwkv7::view;
+using rwkv7_test::reported;
 
 namespace {
 
 constexpr float untouched = 12345.0f;
 
 int calls = 0;
-std::string last_message;
-
-void listen(const char* message) {
-  ++calls;
-  last_message = message;
-}
-void listen_too(const char*) {}
-
-/// What `call` complains about, by whichever way this build reports.
-template <class F>
-std::string complaint_of(F call) {
-#if RWKV7_EXCEPTIONS
-  try {
-    call();
-  } catch (const rwkv7::error& e) {
-    return e.what();
-  }
-  return "";
-#else
-  last_message.clear();
-  rwkv7::set_error_handler(listen);
-  call();
-  rwkv7::set_error_handler(nullptr);
-  return last_message;
-#endif
-}
+void count(const char*) { ++calls; }
+void ignore(const char*) {}
 
 bool all_untouched(const std::vector<float>& v) {
   return std::all_of(v.begin(), v.end(), [](float x) { return x == untouched; });
@@ -71,13 +48,13 @@ struct norm_call {
 
 TEST_CASE("a wrong extent is reported in words and nothing is written") {
   norm_call norm;
-  CHECK(complaint_of([&] { norm(3); }) == "rwkv7::layer_norm: y axis C: got 3, want 4");
+  CHECK(reported([&] { norm(3); }) == "rwkv7::layer_norm: y axis C: got 3, want 4");
   CHECK(all_untouched(norm.y));
 }
 
 TEST_CASE("a correct call is not reported") {
   norm_call norm;
-  CHECK(complaint_of([&] { norm(4); }).empty());
+  CHECK(reported([&] { norm(4); }).empty());
   CHECK(!all_untouched(norm.y));
 }
 
@@ -92,8 +69,8 @@ TEST_CASE("a recurrence with a bad list of sequences writes neither output nor s
         view<float, 4>(y.data(), {1, 4, 1, 8}), rwkv7::state<float>::in_place(view<float, 4>(S.data(), {2, 1, 8, 8})));
   };
   const std::string want = "rwkv7::wkv7: state_indices[1]: got 1 again, want distinct slots";
-  CHECK(complaint_of([&] { run(rwkv7::inline_executor{}); }) == want);
-  CHECK(complaint_of([&] { run(rwkv7::reference_executor{}); }) == want);
+  CHECK(reported([&] { run(rwkv7::inline_executor{}); }) == want);
+  CHECK(reported([&] { run(rwkv7::reference_executor{}); }) == want);
   CHECK(all_untouched(y));
   CHECK(all_untouched(S));
 }
@@ -101,7 +78,7 @@ TEST_CASE("a recurrence with a bad list of sequences writes neither output nor s
 TEST_CASE("an output that overlaps its input is reported and the input survives") {
   std::vector<float> x(16, untouched);
   const std::vector<float> w(16, 1.0f);
-  CHECK(complaint_of([&] {
+  CHECK(reported([&] {
           rwkv7::linear(rwkv7::inline_executor{},
                         rwkv7::linear_inputs<float>{.x = view<const float, 3>(x.data(), {1, 1, 4}),
                                                     .weight = view<const float, 2>(w.data(), {4, 4})},
@@ -123,7 +100,7 @@ TEST_CASE("validate says the same without reporting") {
 TEST_CASE("memory of the wrong length gives an absent view, which every operation refuses") {
   std::vector<float> x(5);
   view<float, 3> v(x.data(), {1, 1, 5});
-  CHECK(complaint_of([&] { v = rwkv7::as_view(x, {1, 2, 3}); }) == "rwkv7::as_view: memory: got 5 elements, want 6");
+  CHECK(reported([&] { v = rwkv7::as_view(x, {1, 2, 3}); }) == "rwkv7::as_view: memory: got 5 elements, want 6");
 #if RWKV7_EXCEPTIONS
   CHECK(v.data() == x.data());
 #else
@@ -133,16 +110,16 @@ TEST_CASE("memory of the wrong length gives an absent view, which every operatio
 
 TEST_CASE("installing a handler gives back the one before it") {
   // Parentheses, because doctest cannot print a function.
-  CHECK((rwkv7::set_error_handler(listen) == nullptr));
-  CHECK((rwkv7::set_error_handler(listen_too) == listen));
-  CHECK((rwkv7::set_error_handler(nullptr) == listen_too));
+  CHECK((rwkv7::set_error_handler(count) == nullptr));
+  CHECK((rwkv7::set_error_handler(ignore) == count));
+  CHECK((rwkv7::set_error_handler(nullptr) == ignore));
   CHECK((rwkv7::set_error_handler(nullptr) == nullptr));
 }
 
 #if RWKV7_EXCEPTIONS
 TEST_CASE("where exceptions are on, an installed handler is not called") {
   calls = 0;
-  rwkv7::set_error_handler(listen);
+  rwkv7::set_error_handler(count);
   norm_call norm;
   CHECK_THROWS_AS(norm(3), rwkv7::error);
   CHECK_THROWS_AS(norm(3), std::invalid_argument);
@@ -152,7 +129,7 @@ TEST_CASE("where exceptions are on, an installed handler is not called") {
 #else
 TEST_CASE("where exceptions are off, the handler is called once for each mistake and the operation returns") {
   calls = 0;
-  rwkv7::set_error_handler(listen);
+  rwkv7::set_error_handler(count);
   norm_call norm;
   norm(3);
   norm(5);

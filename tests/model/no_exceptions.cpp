@@ -10,46 +10,19 @@
 #include "rwkv7/exec/reference.hpp"
 #include "rwkv7/model/checkpoint_writer.hpp"
 #include "rwkv7/model/language_model.hpp"
+#include "support/reported.hpp"
 #include "support/safetensors_writer.hpp"
 
 using rwkv7::language_model;
 using rwkv7::open_safetensors;
 using rwkv7_test::f32_tensor;
+using rwkv7_test::reported;
 using rwkv7_test::safetensors_bytes;
 using rwkv7_test::temporary_file;
 
-namespace {
-
-int calls = 0;
-std::string last_message;
-
-/// What `call` complains about, by whichever way this build reports; it must do so once.
-template <class F>
-std::string complaint_of(F call) {
-  calls = 0;
-#if RWKV7_EXCEPTIONS
-  try {
-    call();
-  } catch (const rwkv7::error& e) {
-    ++calls;
-    last_message = e.what();
-  }
-#else
-  rwkv7::set_error_handler([](const char* message) {
-    ++calls;
-    last_message = message;
-  });
-  call();
-  rwkv7::set_error_handler(nullptr);
-#endif
-  return calls == 1 ? last_message : std::to_string(calls) + " complaints";
-}
-
-}  // namespace
-
 TEST_CASE("a missing file") {
   language_model<> model;
-  CHECK(complaint_of([&] { model = language_model<>::open("/no/such/file"); }) ==
+  CHECK(reported([&] { model = language_model<>::open("/no/such/file"); }) ==
         "rwkv7::file: /no/such/file: does not exist");
   CHECK(!model);
 }
@@ -61,8 +34,8 @@ TEST_CASE("a file that is none, in each way the parser can fail") {
     const temporary_file file(safetensors_bytes(header, ""));
     rwkv7::tensor_file opened;
     language_model<> model;
-    CHECK(complaint_of([&] { opened = open_safetensors(file.path()); }).starts_with("rwkv7::safetensors: "));
-    CHECK(complaint_of([&] { model = language_model<>::open(file.path()); }).starts_with("rwkv7::safetensors: "));
+    CHECK(reported([&] { opened = open_safetensors(file.path()); }).starts_with("rwkv7::safetensors: "));
+    CHECK(reported([&] { model = language_model<>::open(file.path()); }).starts_with("rwkv7::safetensors: "));
     CHECK(!opened);
     CHECK(!model);
   }
@@ -76,15 +49,15 @@ TEST_CASE("a file of another format, in each way a reader can fail") {
     rwkv7::tensor_file opened;
     language_model<> model;
     const std::string who = content[0] == 'G' ? "rwkv7::gguf: " : "rwkv7::pth: ";
-    CHECK(complaint_of([&] { opened = rwkv7::open_checkpoint(file.path()); }).starts_with(who));
-    CHECK(complaint_of([&] { model = language_model<>::open(file.path()); }).starts_with(who));
-    CHECK(complaint_of([&] {
+    CHECK(reported([&] { opened = rwkv7::open_checkpoint(file.path()); }).starts_with(who));
+    CHECK(reported([&] { model = language_model<>::open(file.path()); }).starts_with(who));
+    CHECK(reported([&] {
             opened = content[0] == 'G' ? rwkv7::open_gguf(file.path()) : rwkv7::open_pth(file.path());
           }).starts_with(who));
     CHECK(!opened);
     CHECK(!model);
   }
-  CHECK(complaint_of([] {
+  CHECK(reported([] {
           rwkv7::open_checkpoint(std::filesystem::temp_directory_path() / "no such folder/");
         }).ends_with(": does not exist"));
 }
@@ -105,15 +78,15 @@ TEST_CASE("writers complain by what they return, in either kind of build") {
 TEST_CASE("a file of something else") {
   const temporary_file file(safetensors_bytes({f32_tensor("blocks.0.ln1.weight", {4}, {1, 2, 3, 4})}));
   language_model<> model;
-  CHECK(complaint_of([&] { model = language_model<>::open(file.path()); }).ends_with(": emb.weight: is missing"));
+  CHECK(reported([&] { model = language_model<>::open(file.path()); }).ends_with(": emb.weight: is missing"));
   CHECK(!model);
 }
 
 TEST_CASE("an empty model neither runs nor packs") {
   language_model<> model;
   const std::string want = "layers: got 0, want 1 or more";
-  CHECK(complaint_of([&] {
+  CHECK(reported([&] {
           model.forward(rwkv7::reference_executor{}, rwkv7::dense{1, 0}, {}, {}, {}, {});
         }) == "rwkv7::language_model: " + want);
-  CHECK(complaint_of([&] { model.pack({}); }) == "rwkv7::language_model::pack: " + want);
+  CHECK(reported([&] { model.pack({}); }) == "rwkv7::language_model::pack: " + want);
 }

@@ -2,6 +2,7 @@
 /// A whole file as read-only memory: mapped where the system is POSIX, read into a buffer elsewhere.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <filesystem>
 #include <span>
@@ -32,6 +33,8 @@
 #endif
 
 namespace rwkv7 {
+
+static_assert(std::endian::native == std::endian::little, "rwkv7: files are little-endian and used in place");
 
 namespace detail {
 /// The end of a text from outside (a path, a tensor's name), fit for one line of an error message.

@@ -9,7 +9,6 @@
 /// Nothing in the file is trusted; lists are stepped over.
 #pragma once
 
-#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -18,8 +17,6 @@
 #include "rwkv7/model/tensor.hpp"
 
 namespace rwkv7 {
-
-static_assert(std::endian::native == std::endian::little, "rwkv7: checkpoint files are used in place, little-endian");
 
 namespace detail {
 

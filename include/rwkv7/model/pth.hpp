@@ -6,15 +6,11 @@
 /// Tensors may be any strided part of a storage. Nothing in the file is trusted, and nothing in it is run.
 #pragma once
 
-#include <bit>
-
 #include "rwkv7/model/pickle.hpp"
 #include "rwkv7/model/tensor.hpp"
 #include "rwkv7/model/zip.hpp"
 
 namespace rwkv7 {
-
-static_assert(std::endian::native == std::endian::little, "rwkv7: checkpoint files are used in place, little-endian");
 
 namespace detail {
 

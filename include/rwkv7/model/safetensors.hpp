@@ -4,7 +4,6 @@
 /// Nothing in the file is trusted: a tensor whose name, element type, shape or place is wrong is named in the error.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -14,8 +13,6 @@
 #include "rwkv7/model/tensor.hpp"
 
 namespace rwkv7 {
-
-static_assert(std::endian::native == std::endian::little, "rwkv7: checkpoint files are used in place, little-endian");
 
 namespace detail {
 

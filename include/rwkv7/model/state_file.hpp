@@ -5,7 +5,6 @@
 /// parameters: whether a state belongs to a checkpoint is for the caller to know.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <limits>
@@ -20,9 +19,6 @@
 #include "rwkv7/model/whole_file.hpp"
 
 namespace rwkv7 {
-
-static_assert(std::endian::native == std::endian::little,
-              "rwkv7: state files are little-endian and copied as they are");
 
 /// What one state is made of. States of equal formats may stand for each other.
 struct state_format {
