@@ -6,7 +6,7 @@
 #include "peers/llama_model.hpp"
 #include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
-#include "rwkv7/exec/threads.hpp"
+#include "rwkv7/exec/spin.hpp"
 #include "support/harness.hpp"
 #include "support/options.hpp"
 
@@ -151,7 +151,7 @@ const int registered = [] {
     if (o.model.empty()) return;
     const auto file = std::make_shared<checkpoint>(o);
     const auto one = std::make_shared<inline_executor>();
-    const auto two = std::make_shared<thread_executor>(2);
+    const auto two = std::make_shared<spin_executor>(2);
     for (const bool whole_prompt : {true, false}) {
       add_row(file, whole_prompt, one);
       add_row(file, whole_prompt, two);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -99,12 +100,16 @@ inline quartiles paired_ratio(const std::function<void()>& ours, const rival& th
   const auto repetitions = [](const std::function<void()>& f) {
     return 1 + static_cast<int>(std::min(2e-3 / std::max(seconds(f, 1), 1e-9), 1e5));
   };
-  const auto rest = [&] {
-    if (theirs.rest) theirs.rest();
+  const auto rest = [&](bool our_turn) {
+    if (our_turn)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // spin_executor's threads spin for half of that
+    else if (theirs.rest)
+      theirs.rest();
   };
   const int m = repetitions(theirs.run);
-  rest();
+  rest(false);
   const int n = repetitions(ours);
+  rest(true);
   std::array<double, 11> ratios;
   for (std::size_t i = 0; i < ratios.size(); ++i) {
     double mine = 0, other = 0;
@@ -113,7 +118,7 @@ inline quartiles paired_ratio(const std::function<void()>& ours, const rival& th
       const int repeat = our_turn ? n : m;
       seconds(f, 1 + repeat / 8);
       (our_turn ? mine : other) = seconds(f, repeat);
-      if (!our_turn) rest();
+      rest(our_turn);
     }
     ratios[i] = other / mine;
   }

@@ -7,7 +7,7 @@
 #include "rwkv7/block/layer.hpp"
 #include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
-#include "rwkv7/exec/threads.hpp"
+#include "rwkv7/exec/spin.hpp"
 #include "support/harness.hpp"
 
 namespace rwkv7_bench {
@@ -93,7 +93,7 @@ void add_block(const std::string& name, double multiply_adds, std::size_t (*scra
     });
   };
   const auto one = std::make_shared<rwkv7::inline_executor>();
-  const auto two = std::make_shared<rwkv7::thread_executor>(2);
+  const auto two = std::make_shared<rwkv7::spin_executor>(2);
   add_shape(1, one);
   add_shape(1, two);
   add_shape(32, one);

@@ -6,7 +6,7 @@
 #include "rwkv7/core/weights.hpp"
 #include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
-#include "rwkv7/exec/threads.hpp"
+#include "rwkv7/exec/spin.hpp"
 #include "support/harness.hpp"
 
 namespace rwkv7_bench {
@@ -91,7 +91,7 @@ void add_operation(const std::string& name, const counts& c, Call call) {
     });
   };
   const auto one = std::make_shared<rwkv7::inline_executor>();
-  const auto two = std::make_shared<rwkv7::thread_executor>(2);
+  const auto two = std::make_shared<rwkv7::spin_executor>(2);
   add_shape({1, 1, 12, 64}, one);
   add_shape({1, 128, 12, 64}, one);
   add_shape({1, 128, 12, 64}, two);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Both executors that start threads.
 #include "rwkv7/exec/threads.hpp"
 
 #include <doctest/doctest.h>
@@ -11,7 +12,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "rwkv7/exec/spin.hpp"
+
 using rwkv7::index_t;
+using rwkv7::spin_executor;
 using rwkv7::thread_executor;
 
 namespace {
@@ -30,9 +34,10 @@ class counts {
 
 }  // namespace
 
-TEST_CASE("every index is called exactly once, for any number of threads and tasks") {
+TEST_CASE_TEMPLATE("every index is called exactly once, for any number of threads and tasks", executor, thread_executor,
+                   spin_executor) {
   for (int threads = 1; threads <= 5; ++threads) {
-    thread_executor exec(threads);
+    executor exec(threads);
     CHECK(exec.concurrency() == threads);
     for (const index_t n : {0, 1, 2, 3, 1000})
       for (int repeat = 0; repeat < 20; ++repeat) {
@@ -45,9 +50,9 @@ TEST_CASE("every index is called exactly once, for any number of threads and tas
   }
 }
 
-TEST_CASE("fewer than one thread is one: the calling one") {
+TEST_CASE_TEMPLATE("fewer than one thread is one: the calling one", executor, thread_executor, spin_executor) {
   for (const int threads : {-3, 0, 1}) {
-    thread_executor exec(threads);
+    executor exec(threads);
     CHECK(exec.concurrency() == 1);
     const auto here = std::this_thread::get_id();
     bool elsewhere = false;
@@ -56,8 +61,8 @@ TEST_CASE("fewer than one thread is one: the calling one") {
   }
 }
 
-TEST_CASE("the calling thread and all workers take part") {
-  thread_executor exec(3);
+TEST_CASE_TEMPLATE("the calling thread and all workers take part", executor, thread_executor, spin_executor) {
+  executor exec(3);
   std::mutex mutex;
   std::set<std::thread::id> seen;
   std::atomic<int> waiting = 0;
@@ -71,8 +76,9 @@ TEST_CASE("the calling thread and all workers take part") {
   CHECK(seen.count(std::this_thread::get_id()) == 1);
 }
 
-TEST_CASE("what tasks wrote is seen by the caller when bulk returns") {
-  thread_executor exec(4);
+TEST_CASE_TEMPLATE("what tasks wrote is seen by the caller when bulk returns", executor, thread_executor,
+                   spin_executor) {
+  executor exec(4);
   std::vector<index_t> written(1000);  // plain memory: the thread sanitizer watches
   for (index_t round = 1; round <= 50; ++round) {
     exec.bulk(1000, [&](index_t i) { written[static_cast<std::size_t>(i)] += round; });
@@ -95,10 +101,11 @@ TEST_CASE("a borrowed pool runs the tasks and is left running") {
   CHECK(pool.NumThreads() == 2);
 }
 
-TEST_CASE("bulk inside a task does not deadlock, on the calling thread or on a worker") {
+TEST_CASE_TEMPLATE("bulk inside a task does not deadlock, on the calling thread or on a worker", executor,
+                   thread_executor, spin_executor) {
   for (int threads = 1; threads <= 5; ++threads) {
     CAPTURE(threads);
-    thread_executor exec(threads);
+    executor exec(threads);
     counts inner(50);
     exec.bulk(20, [&](index_t) { exec.bulk(5, [&](index_t) { exec.bulk(50, [&](index_t i) { inner(i); }); }); });
     CHECK(inner.all(100));
@@ -118,8 +125,9 @@ TEST_CASE("bulk from a thread of the borrowed pool runs inline and does not dead
   CHECK(calls.all(1));
 }
 
-TEST_CASE("several threads of the program may use one executor at once") {
-  thread_executor exec(3);
+TEST_CASE_TEMPLATE("several threads of the program may use one executor at once", executor, thread_executor,
+                   spin_executor) {
+  executor exec(3);
   constexpr int users = 4;
   constexpr index_t tasks = 300;
   std::vector<counts> calls;
@@ -135,9 +143,10 @@ TEST_CASE("several threads of the program may use one executor at once") {
   for (const auto& c : calls) CHECK(c.all(20));
 }
 
-TEST_CASE("an executor that was never used, and one that was, can be destroyed at once") {
+TEST_CASE_TEMPLATE("an executor that was never used, and one that was, can be destroyed at once", executor,
+                   thread_executor, spin_executor) {
   for (int i = 0; i < 50; ++i) {
-    thread_executor unused(3), used(3);
+    executor unused(3), used(3);
     used.bulk(2, [](index_t) {});
   }
   CHECK(true);

@@ -29,7 +29,7 @@ TEST_CASE("wkv gives the golden values on every kind of executor") {
     check_recurrence_close(run(reference, c.policy, c.given, 0.0), c.wanted, budget::definition);
     check_recurrence_close(run(reference, c.policy, c.given, 0.0f), c.wanted, budget::unit_roundoff);
     for_each_kind([&](auto& exec, auto zero) {
-      check_recurrence_close(run(exec, c.policy, c.given, zero), c.wanted, budget::recurrence(c.given.T));
+      check_recurrence_close(run(exec, c.policy, c.given, zero), c.wanted, budget::recurrence(c.given.T, c.given.N));
     });
   }
 }
@@ -41,7 +41,7 @@ TEST_CASE("wkv of one policy would not pass for another") {
       if (wrong == c.policy) continue;
       inline_executor exec;
       CHECK(relative_l2(run(exec, wrong, c.given, 0.0f)[0], c.wanted[0]) >
-            budget::planted_fault * budget::recurrence(c.given.T));
+            budget::planted_fault * budget::recurrence(c.given.T, c.given.N));
     }
   }
 }
@@ -54,7 +54,7 @@ TEST_CASE("wkv is within the budget of a recurrence at any head size and length"
       for (const index_t T : {0, 1, 7, 8, 33, 40}) {
         const auto p = made_up({.B = 2, .T = T, .H = 2, .H_k = 1, .H_v = 2, .N = N});
         INFO(p.text());
-        check_recurrence_close(run(exec, policy, p, 0.0f), run(reference, policy, p, 0.0), budget::recurrence(T));
+        check_recurrence_close(run(exec, policy, p, 0.0f), run(reference, policy, p, 0.0), budget::recurrence(T, p.N));
       }
 }
 

@@ -81,7 +81,7 @@ TEST_CASE("every cpu executor gives the golden values within the budget of a rec
   for (const auto& c : golden_cases("wkv7")) {
     INFO(c.name);
     for_each_cpu_executor([&](auto& exec) {
-      check_recurrence_close(run_wkv7(exec, c.given, 0.0f), c.wanted, budget::recurrence(c.given.T));
+      check_recurrence_close(run_wkv7(exec, c.given, 0.0f), c.wanted, budget::recurrence(c.given.T, c.given.N));
     });
   }
 }
@@ -90,7 +90,7 @@ TEST_CASE("a and b swapped, a mistaken decay and a transposed state would be not
   const auto noticed = [](const golden_case& c, const recurrence& given, const way& how = {}) {
     for_each_cpu_executor([&](auto& exec) {
       const double error = relative_l2(run_wkv7(exec, given, 0.0f, how)[0], c.wanted[0]);
-      CHECK(error > budget::planted_fault * budget::recurrence(given.T));
+      CHECK(error > budget::planted_fault * budget::recurrence(given.T, given.N));
     });
   };
   for (const auto& c : golden_cases("wkv7")) {
@@ -129,7 +129,7 @@ TEST_CASE("every cpu executor is within the budget of a recurrence at any head s
     INFO(p.text());
     const auto want = run_wkv7(reference, p, 0.0);
     for_each_cpu_executor(
-        [&](auto& exec) { check_recurrence_close(run_wkv7(exec, p, 0.0f), want, budget::recurrence(p.T)); });
+        [&](auto& exec) { check_recurrence_close(run_wkv7(exec, p, 0.0f), want, budget::recurrence(p.T, p.N)); });
   }
 }
 
@@ -138,12 +138,31 @@ TEST_CASE("wkv7 over two thousand tokens of slow decay stays within the budget o
   const auto check = [&] {
     reference_executor reference;
     const auto want = run_wkv7(reference, p, 0.0);
-    for_each_arch([&](auto& exec) { check_recurrence_close(run_wkv7(exec, p, 0.0f), want, budget::recurrence(p.T)); });
+    for_each_arch(
+        [&](auto& exec) { check_recurrence_close(run_wkv7(exec, p, 0.0f), want, budget::recurrence(p.T, p.N)); });
   };
   p.w = pattern("slow", 2048 * 64, -11, 3);
   check();
   for (auto& w : p.w) w = -9;  // the same at every token: an error of the factor would be the same, too, and add up
   check();
+}
+
+TEST_CASE("wkv7 takes decays of any size: 0, too small for a product of a block, negative, more than 1") {
+  reference_executor reference;
+  for (const index_t T : {8, 33, 70}) {
+    auto p = made_up({.T = T, .H = 1, .H_k = 1, .H_v = 1, .N = 64});
+    p.form = decay_form::factor;
+    const float often[] = {0.97f, 0.9f, 0.999f, 0.6f}, rare[] = {0, 1e-30f, 1e-9f, -0.5f, -1e-7f, 1.5f, 0.01f};
+    for (std::size_t i = 0; i < p.w.size(); ++i) p.w[i] = i % 37 == 5 ? rare[i / 37 % 7] : often[i % 4];
+    for (std::size_t j = 0; j < 64; ++j) p.w[5 * 64 + j] = 1e-3f;  // a whole token
+    const auto want = run_wkv7(reference, p, 0.0);
+    for_each_arch(
+        [&](auto& exec) { check_recurrence_close(run_wkv7(exec, p, 0.0f), want, budget::recurrence(p.T, p.N)); });
+    for (auto& w : p.w) w = 0.05f;  // 2^-40 after ten tokens
+    const auto want_fast = run_wkv7(reference, p, 0.0);
+    for_each_arch(
+        [&](auto& exec) { check_recurrence_close(run_wkv7(exec, p, 0.0f), want_fast, budget::recurrence(p.T, p.N)); });
+  }
 }
 
 TEST_CASE("wkv7 gives the same bits in every layout of operands and state") {

@@ -12,6 +12,7 @@
 #include "rwkv7/exec/bulk.hpp"
 #include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
+#include "rwkv7/exec/spin.hpp"
 #include "rwkv7/exec/threads.hpp"
 
 namespace rwkv7_test {
@@ -39,6 +40,11 @@ void for_each_threading(F&& f) {
   for (const int threads : {1, 2, 3, 5}) {
     INFO("thread_executor of ", threads);
     rwkv7::thread_executor exec(threads);
+    f(exec);
+  }
+  for (const int threads : {2, 3}) {
+    INFO("spin_executor of ", threads);
+    rwkv7::spin_executor exec(threads);
     f(exec);
   }
   INFO("bulk_executor");
@@ -91,6 +97,11 @@ void for_each_cpu_executor(F&& f) {
   for (const int threads : {2, 3}) {
     INFO("thread_executor of ", threads);
     rwkv7::thread_executor exec(threads);
+    f(exec);
+  }
+  for (const int threads : {2, 3}) {
+    INFO("spin_executor of ", threads);
+    rwkv7::spin_executor exec(threads);
     f(exec);
   }
   INFO("bulk_executor");

@@ -9,7 +9,7 @@
 #endif
 
 /// Head sizes up to this one are compiled in; a larger head is a run-time error that names this macro. It bounds the
-/// stack of the recurrence: N² + 32 N elements of the element type per thread.
+/// stack of the recurrence: N² + 73 N elements of the element type per thread.
 #ifndef RWKV7_MAX_HEAD_SIZE
 #define RWKV7_MAX_HEAD_SIZE 256
 #endif

@@ -30,6 +30,15 @@ struct tag {
 template <class E>
 using backend_tag_of = typename std::remove_cvref_t<E>::backend_tag;
 
+/// Nanoseconds that a call of bulk costs beside its tasks: what the executor says, or what waking a pool takes.
+template <class E>
+constexpr index_t fork_cost_of(const E& exec) noexcept {
+  if constexpr (requires { exec.fork_cost(); })
+    return exec.fork_cost();
+  else
+    return 6000;
+}
+
 namespace detail {
 template <class Tag>
 inline constexpr bool is_cpu_tag = false;
@@ -50,6 +59,7 @@ concept executor = requires {
 /// Runs tasks on CPU threads.
 ///   bulk(n, f)      calls f(i) once for every i in [0, n), in any order, perhaps at once; returns when all are done
 ///   concurrency()   how many calls may run at once; a hint for splitting, never for the result
+///   fork_cost()     if there: nanoseconds that handing out tasks costs. Smaller work stays on the calling thread
 template <class E>
 concept cpu_executor = executor<E> && detail::is_cpu_tag<backend_tag_of<E>> &&
     requires(std::remove_reference_t<E>& e, index_t n, detail::any_task f) {

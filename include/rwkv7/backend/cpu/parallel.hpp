@@ -7,12 +7,13 @@
 
 namespace rwkv7::backend::cpu {
 
-/// f(begin, end) over disjoint ranges that cover [0, n), of about `grain` items or more; they begin at multiples of
-/// `step`.
+/// f(begin, end) over disjoint ranges that cover [0, n); they begin at multiples of `step`. `grain` is how many items
+/// are worth waking a sleeping pool for; where handing out tasks costs less, ranges may be that much smaller.
 template <cpu_executor Exec, class F>
 void for_ranges(Exec& exec, index_t n, index_t grain, index_t step, F&& f) {
   if (n <= 0) return;
-  const index_t most = n / grain < 1 ? 1 : n / grain;
+  const index_t cheap = 6000 / fork_cost_of(exec), least = cheap > 1 ? (grain + cheap - 1) / cheap : grain;
+  const index_t most = n / least < 1 ? 1 : n / least;
   // Twice as many ranges as threads evens out unequal speed; more would cost synchronisation.
   const index_t wanted = exec.concurrency() > 1 ? 2 * static_cast<index_t>(exec.concurrency()) : 1;
   const index_t ranges = wanted < most ? wanted : most;

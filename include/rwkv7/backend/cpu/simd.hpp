@@ -111,6 +111,15 @@ RWKV7_INLINE void store(float* p, const vec<Arch>& v) noexcept {
   v.store_unaligned(p);
 }
 
+/// Asks for the cache line of an address that need not exist.
+RWKV7_INLINE void prefetch(const void* p) noexcept {
+#if defined(__GNUC__)
+  __builtin_prefetch(p);
+#else
+  static_cast<void>(p);
+#endif
+}
+
 /// Keeps a loaded value in its register. g++ prefers to load it again for each use, which costs nothing while memory is
 /// aligned; where it is not, every load of a zmm register touches two cache lines and a product runs at half its speed.
 template <class Arch>
@@ -148,6 +157,7 @@ struct whole_lanes {
   }
   RWKV7_INLINE void store(float* p, const vec<Arch>& v) const noexcept { cpu::store<Arch>(p + j, v); }
   RWKV7_INLINE vec<Arch> keep(const vec<Arch>& v) const noexcept { return v; }
+  RWKV7_INLINE whole_lanes shifted(index_t by) const noexcept { return {j + by}; }
 };
 
 /// The last n < lanes elements; `keep` zeroes the lanes behind them.
@@ -164,7 +174,30 @@ struct first_lanes {
     cpu::store<Arch>(kept, v);
     return cpu::load_first<Arch>(static_cast<const float*>(kept), n);
   }
+  RWKV7_INLINE first_lanes shifted(index_t by) const noexcept { return {j + by, n}; }
 };
+
+/// The lower half of a register's lanes and the upper one, to two places.
+template <class Arch>
+RWKV7_INLINE void store_halves(float* low, float* high, const vec<Arch>& v) noexcept {
+#if defined(__AVX512DQ__)
+  if constexpr (std::is_base_of_v<xsimd::avx512dq, Arch>) {
+    _mm256_storeu_ps(low, _mm512_castps512_ps256(v));
+    _mm256_storeu_ps(high, _mm512_extractf32x8_ps(v, 1));
+    return;
+  }
+#endif
+#if defined(__AVX__)
+  if constexpr (std::is_base_of_v<xsimd::avx, Arch> && lanes<Arch> == 8) {
+    _mm_storeu_ps(low, _mm256_castps256_ps128(v));
+    _mm_storeu_ps(high, _mm256_extractf128_ps(v, 1));
+    return;
+  }
+#endif
+  float whole[lanes<Arch>];
+  v.store_unaligned(whole);
+  for (index_t i = 0; i < lanes<Arch> / 2; ++i) low[i] = whole[i], high[i] = whole[lanes<Arch> / 2 + i];
+}
 
 /// Calls f(at) for successive registers of n elements: at.load(p), at.store(p, v), at.keep(v).
 template <class Arch, class F>
