@@ -26,6 +26,11 @@ struct tag {
 };
 }  // namespace backend::cpu
 
+namespace backend::dispatch {
+/// The cpu back end for an instruction set that is chosen at run time: exec/dispatch.hpp.
+struct tag {};
+}  // namespace backend::dispatch
+
 /// The tag by which operations find the kernels of an executor.
 template <class E>
 using backend_tag_of = typename std::remove_cvref_t<E>::backend_tag;

@@ -33,7 +33,7 @@ struct head_tokens {
   T* data;
   index_t stride;
 
-  head_tokens(const view<T, 4>& v, const sequence& s, index_t h) noexcept
+  RWKV7_INLINE head_tokens(const view<T, 4>& v, const sequence& s, index_t h) noexcept
       : data(v.at(s.batch, s.first, h, 0)), stride(v.stride(1)) {}
   RWKV7_INLINE T* operator[](index_t t) const noexcept { return data + t * stride; }
 };
@@ -236,7 +236,11 @@ void wkv_sequence(const wkv_head<Removal, Policy>& head, index_t T, index_t size
       copy_square<Arch>(buffer, 1, ld, rows, rows_ld, 1, N);
     else
       for (index_t i = 0; i < N; ++i)
-        for (index_t j = 0; j < i; ++j) std::swap(buffer[i * ld + j], buffer[j * ld + i]);
+        for (index_t j = 0; j < i; ++j) {
+          const float above = buffer[j * ld + i];
+          buffer[j * ld + i] = buffer[i * ld + j];
+          buffer[i * ld + j] = above;
+        }
   } else if (!(final_has_rows && initial.data() == final.data() && initial.strides() == final.strides())) {
     copy_square<Arch>(initial.data(), initial.stride(0), initial.stride(1), rows, rows_ld, 1, N);
   }
