@@ -19,6 +19,8 @@ struct inline_array {
   RWKV7_INLINE constexpr T& operator[](std::size_t i) noexcept { return items[i]; }
   /// Item i.
   RWKV7_INLINE constexpr const T& operator[](std::size_t i) const noexcept { return items[i]; }
+  /// The last item.
+  RWKV7_INLINE constexpr T& back() noexcept { return items[Size - 1]; }
   /// The first item.
   RWKV7_INLINE constexpr T* begin() noexcept { return items; }
   /// The first item.

@@ -53,39 +53,31 @@
 
 namespace rwkv7::backend::dispatch {
 
-// What rwkv7_add_cpu_dispatch calls its units. Each has the registers and functions of the architecture it derives
-// from.
+// What rwkv7_add_cpu_dispatch calls its units, and which of them a processor can use. Each has the registers and
+// functions of the architecture it derives from.
 #if defined(__x86_64__)
 struct baseline : xsimd::sse2 {
   using base = xsimd::sse2;
-  static constexpr dispatch_unit described_by(const processor&) noexcept { return {"baseline", true}; }
 };
 struct avx2 : xsimd::fma3<xsimd::avx2> {
   using base = xsimd::fma3<xsimd::avx2>;
-  static constexpr dispatch_unit described_by(const processor& p) noexcept { return {"avx2", p.has_avx2()}; }
 };
 struct avx512 : xsimd::avx512bw {
   using base = xsimd::avx512bw;
-  static constexpr dispatch_unit described_by(const processor& p) noexcept { return {"avx512", p.has_avx512()}; }
 };
 struct avx512vnni : xsimd::avx512bw {
   using base = xsimd::avx512bw;
-  static constexpr dispatch_unit described_by(const processor& p) noexcept {
-    return {"avx512vnni", p.has_avx512vnni()};
-  }
 };
+inline dispatch_unit described(avx2, const processor& p) noexcept { return {"avx2", p.has_avx2()}; }
+inline dispatch_unit described(avx512, const processor& p) noexcept { return {"avx512", p.has_avx512()}; }
+inline dispatch_unit described(avx512vnni, const processor& p) noexcept { return {"avx512vnni", p.has_avx512vnni()}; }
 #else
-struct baseline : native_arch {
-  using base = native_arch;
-  static constexpr dispatch_unit described_by(const processor&) noexcept { return {"baseline", true}; }
-};
+using baseline = native_arch;  // the only one
 #endif
+inline dispatch_unit described(baseline, const processor&) noexcept { return {"baseline", true}; }
 
 template <class Arch>
-concept unit_arch = requires(const processor& p) {
-  typename Arch::base;
-  Arch::described_by(p);
-};
+concept unit_arch = std::is_base_of_v<typename Arch::base, Arch>;
 
 /// A mask of xsimd's base architecture.
 template <class T, unit_arch Arch>
@@ -157,7 +149,7 @@ RWKV7_DISPATCHED_OPERATIONS(RWKV7_KERNEL_OF)
 /// What a program that holds these units says of them.
 template <class... Archs>
 inline_array<dispatch_unit, sizeof...(Archs)> describe(const processor& p) noexcept {
-  return {{Archs::described_by(p)...}};
+  return {{described(Archs{}, p)...}};
 }
 
 /// Runs an operation in unit `unit` of these.
@@ -172,7 +164,7 @@ void run_in(std::size_t unit, const any_threads& threads, const Operands&... ope
 /// The text of a unit: every operation for one architecture, under whose flags the file is compiled.
 #define RWKV7_DISPATCH_UNIT(arch)                                                                        \
   namespace rwkv7::backend::dispatch {                                                                   \
-  static_assert(arch::base::supported(), "this file needs the flags of its architecture");               \
+  static_assert(arch::supported(), "this file needs the flags of its architecture");                     \
   template <class Arch, class... Operands>                                                               \
   void unit_operation<Arch, Operands...>::run(const any_threads& threads, const Operands&... operands) { \
     kernel_of<Operands...>::run(unit_executor<Arch>{threads}, operands...);                              \
