@@ -6,8 +6,8 @@
 ///
 ///   rwkv7::dispatch_executor exec(rwkv7::thread_executor(4));
 ///
-/// Programs that use it compile no kernel of their own. Without such a target they do not link: the missing symbols
-/// are rwkv7::backend::dispatch::operation<…>::run.
+/// Programs that use it compile no kernel of their own. Without such a target they do not link: the symbols that
+/// `backend::dispatch::operation` declares are missing.
 #pragma once
 
 #include <cstdio>
@@ -32,10 +32,14 @@ namespace backend::dispatch {
 
 /// Any executor's threads, in one type, so that kernels are compiled for it alone.
 struct any_threads {
+  /// The executor itself.
   void* executor;
+  /// Its bulk: call(task, i) for every i in [0, n).
   void (*bulk)(void* executor, index_t n, void* task, void (*call)(void* task, index_t i));
+  /// How many calls may run at once.
   index_t concurrency;
 
+  /// Borrows an executor.
   template <class Exec>
   static any_threads of(Exec& exec) noexcept {
     return {const_cast<void*>(static_cast<const void*>(&exec)),
@@ -49,12 +53,14 @@ struct any_threads {
 /// The operation with operands of these types, in each of the program's units. backend/cpu/dispatch.hpp defines it.
 template <class... Operands>
 struct operation {
+  /// In the unit of this number.
   static void run(std::size_t unit, const any_threads& threads, const Operands&... operands);
 };
 
 /// The units of the program, the worst first. One whose units have another RWKV7_MAX_HEAD_SIZE does not link.
 template <index_t MaxHeadSize>
 struct program {
+  /// See rwkv7::dispatch_units().
   static std::span<const dispatch_unit> units() noexcept;
 };
 
@@ -114,6 +120,7 @@ class dispatch_executor {
   void run(const Operands&... operands) {
     backend::dispatch::operation<Operands...>::run(unit_, backend::dispatch::any_threads::of(threads_), operands...);
   }
+  /// Likewise, where the other executor may be const.
   template <class... Operands>
   void run(const Operands&... operands) const requires(cpu_executor<const Threads>) {
     backend::dispatch::operation<Operands...>::run(unit_, backend::dispatch::any_threads::of(threads_), operands...);
@@ -136,8 +143,10 @@ class dispatch_executor {
   std::size_t unit_;
 };
 
+/// Borrows what has a name, keeps what has none.
 template <cpu_executor Threads>
 dispatch_executor(Threads&&) -> dispatch_executor<Threads>;
+/// Borrows what has a name, keeps what has none.
 template <cpu_executor Threads>
 dispatch_executor(Threads&&, std::string_view) -> dispatch_executor<Threads>;
 
