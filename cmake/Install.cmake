@@ -28,7 +28,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/rwkv7Config.cmake.in ${P
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/rwkv7ConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${PROJECT_BINARY_DIR}/rwkv7Config.cmake ${PROJECT_BINARY_DIR}/rwkv7ConfigVersion.cmake
-              ${CMAKE_CURRENT_LIST_DIR}/rwkv7Dependencies.cmake
+              ${CMAKE_CURRENT_LIST_DIR}/rwkv7Dependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/CpuDispatch.cmake
         DESTINATION ${_package})
 
 # pkg-config --cflags rwkv7 (rwkv7-model). The prefix is where the file lies, so that these may be moved, too.

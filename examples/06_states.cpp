@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <random>
+#include <rwkv7/exec/dispatch.hpp>
 #include <rwkv7/exec/threads.hpp>
 #include <rwkv7/model.hpp>
 #include <span>
@@ -69,7 +70,7 @@ int main() {
     if (!good) ++failures;
   };
   {
-    inline_executor exec;
+    const dispatch_executor<> exec;
     program<float> here(checkpoint);
     const index_t size = here.model.state_size();
 
@@ -96,7 +97,8 @@ int main() {
              elsewhere.go_on(other_exec, slot, elsewhere.feed(other_exec, slot, last), expected.size()) == expected;
     };
     program<double> precise(checkpoint);
-    show("loaded and carried on by three threads, the text is the same", resumed(here, thread_executor(3)));
+    show("loaded and carried on by three threads, the text is the same",
+         resumed(here, dispatch_executor(thread_executor(3))));
     show("loaded and carried on in double, the text is the same", resumed(precise, reference_executor{}));
 
     // Speculative decoding: five guesses in one call, which reads the parameters once and keeps the state after each

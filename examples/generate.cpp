@@ -7,7 +7,8 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <rwkv7/exec/threads.hpp>
+#include <rwkv7/exec/dispatch.hpp>
+#include <rwkv7/exec/spin.hpp>
 #include <rwkv7/model.hpp>
 #include <thread>
 #include <utility>
@@ -47,6 +48,7 @@ constexpr char usage[] =
     "  --top-k N          draw from the N most probable tokens; 0 for all\n"
     "  --seed N           of the draw; 0\n"
     "  --threads N        as many as the machine has\n"
+    "  --cpu NAME         kernels: baseline, avx2, avx512 or avx512vnni; the best that this machine can use\n"
     "  --chunk N          tokens of the prompt per call; 128\n"
     "  --state-in FILE    begin from the state in this file: of --state-out, or a tuned one (.pth)\n"
     "  --state-out FILE   keep the state after the last token, for another --state-in\n"
@@ -59,7 +61,7 @@ struct request {
   std::string model, vocabulary, prompt;
   bool chat;
   std::vector<std::int32_t> tokens;
-  std::string logits_out, state_in, state_out, batch, batch_tokens;
+  std::string logits_out, state_in, state_out, batch, batch_tokens, cpu;
   index_t n, chunk, slots;
   int threads;
   sampler_settings sampling;
@@ -69,7 +71,7 @@ request read_request(const std::vector<std::string>& arguments) {
   const examples::options given(
       arguments,
       {"--model", "--vocab", "--prompt", "--tokens", "--batch", "--batch-tokens", "--slots", "-n", "--temp", "--top-p",
-       "--top-k", "--seed", "--threads", "--chunk", "--state-in", "--state-out", "--logits-out"},
+       "--top-k", "--seed", "--threads", "--cpu", "--chunk", "--state-in", "--state-out", "--logits-out"},
       {"--chat"});
   if (!given.has("--model")) throw bad_input("--model is missing; see --help");
   const bool batch = given.has("--batch") || given.has("--batch-tokens");
@@ -91,6 +93,7 @@ request read_request(const std::vector<std::string>& arguments) {
                   .state_out = given.text("--state-out"),
                   .batch = given.text("--batch"),
                   .batch_tokens = given.text("--batch-tokens"),
+                  .cpu = given.text("--cpu"),
                   .n = given.whole<index_t>("-n", 64, 0, most),
                   .chunk = given.whole<index_t>("--chunk", 128, 1, most),
                   .slots = given.whole<index_t>("--slots", 8, 1, 1024),
@@ -150,7 +153,7 @@ std::vector<examples::token_list> read_batch(const request& r, const any_tokeniz
 }
 
 // Continues every line, each on a line of its own.
-void run_batch(const request& r, const language_model<>& model, thread_executor& exec,
+void run_batch(const request& r, const language_model<>& model, dispatch_executor<spin_executor>& exec,
                const std::vector<examples::token_list>& prompts, const any_tokenizer& tokenizer,
                const view<const float, 1>& state) {
   index_t all = 0, done = 0;
@@ -194,7 +197,7 @@ void run(request r) {
   std::vector<float> slot(static_cast<std::size_t>(model.state_size())), last(static_cast<std::size_t>(V));
   std::vector<float> rows(file ? static_cast<std::size_t>(chunk * V) : 0);
   std::vector<std::byte> scratch(model.workspace_size(dense{1, chunk}));
-  thread_executor exec(r.threads);
+  dispatch_executor exec(spin_executor(r.threads), r.cpu);
   const view<float, 1> state(slot.data(), {model.state_size()});
   const std::uint64_t position = r.state_in.empty() ? 0 : read_state(r.state_in, model, state);
   if (!prompts.empty()) return run_batch(r, model, exec, prompts, tokenizer, state);

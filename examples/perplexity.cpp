@@ -7,7 +7,8 @@
 #include <cstdio>
 #include <limits>
 #include <memory>
-#include <rwkv7/exec/threads.hpp>
+#include <rwkv7/exec/dispatch.hpp>
+#include <rwkv7/exec/spin.hpp>
 #include <rwkv7/model.hpp>
 #include <thread>
 
@@ -29,19 +30,20 @@ constexpr char usage[] =
     "  --limit TOKENS  how many tokens of the text to predict; all\n"
     "  --chunk N       tokens per call; 128\n"
     "  --threads N     as many as the machine has\n"
+    "  --cpu NAME      kernels: baseline, avx2, avx512 or avx512vnni; the best that this machine can use\n"
     "\n"
     "Each token is predicted from all before it. With a vocabulary, token 0 (end of document) stands before the text,\n"
     "and every token counts. Without one, the first byte is only read, and every byte after it counts.\n"
     "One line goes to the standard output: bits per byte and per token, and the perplexity, 2 to the bits per token.\n";
 
 struct request {
-  std::string model, vocabulary, text;
+  std::string model, vocabulary, text, cpu;
   index_t limit, chunk;
   int threads;
 };
 
 request read_request(const std::vector<std::string>& arguments) {
-  const examples::options given(arguments, {"--model", "--vocab", "--limit", "--chunk", "--threads"}, {}, 1);
+  const examples::options given(arguments, {"--model", "--vocab", "--limit", "--chunk", "--threads", "--cpu"}, {}, 1);
   if (!given.has("--model")) throw bad_input("--model is missing; see --help");
   if (given.operands().empty()) throw bad_input("the text file is missing; see --help");
   constexpr index_t most = std::numeric_limits<index_t>::max();
@@ -49,6 +51,7 @@ request read_request(const std::vector<std::string>& arguments) {
   return {.model = given.text("--model"),
           .vocabulary = given.text("--vocab"),
           .text = given.operands()[0],
+          .cpu = given.text("--cpu"),
           .limit = given.whole<index_t>("--limit", most, 1, most),
           .chunk = given.whole<index_t>("--chunk", 128, 1, most),
           .threads = given.whole<int>("--threads", processors, 1, 1024)};
@@ -89,7 +92,7 @@ void run(const request& r) {
   model.pack({arena.get(), size});
   std::vector<float> slot(static_cast<std::size_t>(model.state_size())), rows(static_cast<std::size_t>(chunk * V));
   std::vector<std::byte> scratch(model.workspace_size(dense{1, chunk}));
-  thread_executor exec(r.threads);
+  dispatch_executor exec(spin_executor(r.threads), r.cpu);
 
   double nats = 0;
   std::size_t bytes = 0;

@@ -4,9 +4,8 @@
 #include <numeric>
 
 #include "peers/llama_model.hpp"
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
-#include "rwkv7/exec/spin.hpp"
+#include "support/executors.hpp"
 #include "support/harness.hpp"
 #include "support/options.hpp"
 
@@ -150,8 +149,8 @@ const int registered = [] {
   rows_from_options().push_back([](const options& o) {
     if (o.model.empty()) return;
     const auto file = std::make_shared<checkpoint>(o);
-    const auto one = std::make_shared<inline_executor>();
-    const auto two = std::make_shared<spin_executor>(2);
+    const auto& one = one_thread();
+    const auto& two = two_threads();
     for (const bool whole_prompt : {true, false}) {
       add_row(file, whole_prompt, one);
       add_row(file, whole_prompt, two);

@@ -4,9 +4,8 @@
 #include <Eigen/Core>
 
 #include "peers/llama.hpp"
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
-#include "rwkv7/exec/threads.hpp"
+#include "support/executors.hpp"
 #include "support/harness.hpp"
 
 namespace rwkv7_bench {
@@ -113,8 +112,8 @@ void add_shape(index_t T, index_t in, index_t out, std::shared_ptr<Exec> exec) {
 
 template <class W>
 void add_shapes(index_t T, index_t in, index_t out) {
-  static const auto one = std::make_shared<inline_executor>();
-  static const auto two = std::make_shared<thread_executor>(2);
+  const auto& one = one_thread();
+  const auto& two = two_threads();
   add_shape<W>(T, in, out, one);
   add_shape<W>(T, in, out, two);
 }

@@ -2,9 +2,8 @@
 #include "rwkv7/ops/wkv7.hpp"
 
 #include "peers/llama.hpp"
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
-#include "rwkv7/exec/spin.hpp"
+#include "support/executors.hpp"
 #include "support/harness.hpp"
 
 namespace rwkv7_bench {
@@ -136,8 +135,8 @@ void add_shape(index_t B, index_t T, index_t H, index_t N, std::shared_ptr<Exec>
 }
 
 const int registered = [] {
-  const auto one = std::make_shared<inline_executor>();
-  const auto two = std::make_shared<spin_executor>(2);
+  const auto& one = one_thread();
+  const auto& two = two_threads();
   for (const index_t T : {1, 16, 128, 1024}) {
     add_shape(1, T, 12, 64, one);
     add_shape(1, T, 12, 64, two);

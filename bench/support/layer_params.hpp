@@ -5,9 +5,8 @@
 #include <deque>
 
 #include "rwkv7/block/layer.hpp"
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
-#include "rwkv7/exec/spin.hpp"
+#include "support/executors.hpp"
 #include "support/harness.hpp"
 
 namespace rwkv7_bench {
@@ -92,8 +91,8 @@ void add_block(const std::string& name, double multiply_adds, std::size_t (*scra
           .rivals = {{"reference", run_plain, [z, run_plain, error] { return error(run_plain, z->y_plain); }}}};
     });
   };
-  const auto one = std::make_shared<rwkv7::inline_executor>();
-  const auto two = std::make_shared<rwkv7::spin_executor>(2);
+  const auto& one = one_thread();
+  const auto& two = two_threads();
   add_shape(1, one);
   add_shape(1, two);
   add_shape(32, one);

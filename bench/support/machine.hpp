@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "rwkv7/core/config.hpp"
-#include "rwkv7/exec/threads.hpp"
+#include "rwkv7/exec/spin.hpp"
 
 namespace rwkv7_bench {
 
@@ -27,7 +27,7 @@ template <class Make>
 void add_limit(const std::string& name, const char* unit, double each, int threads, Make make) {
   benchmark::RegisterBenchmark(("machine/" + name + "/threads:" + std::to_string(threads)).c_str(),
                                [=](benchmark::State& state) {
-                                 rwkv7::thread_executor exec(threads);
+                                 rwkv7::spin_executor exec(threads);
                                  auto task = make(threads);
                                  for (auto _ : state) exec.bulk(threads, [&](index_t i) { task(i); });
                                  state.counters[unit] =

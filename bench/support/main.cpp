@@ -10,16 +10,17 @@
 #include <thread>
 
 #include "peers/llama.hpp"
-#include "rwkv7/core/arch.hpp"
 #include "rwkv7/version.hpp"
+#include "support/executors.hpp"
 #include "support/harness.hpp"
 #include "support/options.hpp"
 
 namespace {
 
 constexpr const char* usage = R"(
-Rivals and whole models, besides the options of Google Benchmark:
+Kernels, rivals and whole models, besides the options of Google Benchmark:
 
+  --cpu=NAME          kernels: baseline, avx2, avx512 or avx512vnni; the best that this machine can use
   --peer_llama=DIR    ratios to llama.cpp: DIR is package/bins/linux-x64 after
                       npm pack @node-llama-cpp/linux-x64@3.22.1 && tar -xzf node-llama-cpp-linux-x64-3.22.1.tgz
   --model=FILE        rows model/prefill and model/decode of this checkpoint
@@ -42,7 +43,8 @@ bool read_options(int& argc, char** argv, rwkv7_bench::options& o) {
   const struct {
     std::string_view name;
     std::string* value;
-  } known[] = {{"--peer_llama=", &o.peer_llama}, {"--model=", &o.model}, {"--model_gguf=", &o.model_gguf}};
+  } known[] = {
+      {"--cpu=", &o.cpu}, {"--peer_llama=", &o.peer_llama}, {"--model=", &o.model}, {"--model_gguf=", &o.model_gguf}};
   int kept = 1;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument(argv[i]);
@@ -76,12 +78,13 @@ int run(int argc, char** argv) {
   rwkv7_bench::options options;
   if (!read_options(argc, argv, options) || benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
 
+  if (!options.cpu.empty()) rwkv7_bench::use_kernels(options.cpu);
   benchmark::AddCustomContext(
       "rwkv7", dotted(RWKV7_VERSION_MAJOR, RWKV7_VERSION_MINOR, RWKV7_VERSION_PATCH) + " " + RWKV7_BENCH_COMMIT);
   benchmark::AddCustomContext("command", command);
   benchmark::AddCustomContext("cpu",
                               cpu_model() + ", " + std::to_string(std::thread::hardware_concurrency()) + " threads");
-  benchmark::AddCustomContext("architecture", rwkv7::native_arch::name());
+  benchmark::AddCustomContext("architecture", rwkv7_bench::one_thread()->name());
   benchmark::AddCustomContext("xsimd", dotted(XSIMD_VERSION_MAJOR, XSIMD_VERSION_MINOR, XSIMD_VERSION_PATCH));
   benchmark::AddCustomContext("eigen", dotted(EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION));
   benchmark::AddCustomContext("compiler", std::string(RWKV7_BENCH_COMPILER) + " " + RWKV7_BENCH_FLAGS);

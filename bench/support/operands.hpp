@@ -4,9 +4,8 @@
 #pragma once
 
 #include "rwkv7/core/weights.hpp"
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
-#include "rwkv7/exec/spin.hpp"
+#include "support/executors.hpp"
 #include "support/harness.hpp"
 
 namespace rwkv7_bench {
@@ -90,8 +89,8 @@ void add_operation(const std::string& name, const counts& c, Call call) {
           .rivals = {{"reference", run_plain, [plain, run_plain, error] { return error(*plain, run_plain); }}}};
     });
   };
-  const auto one = std::make_shared<rwkv7::inline_executor>();
-  const auto two = std::make_shared<rwkv7::spin_executor>(2);
+  const auto& one = one_thread();
+  const auto& two = two_threads();
   add_shape({1, 1, 12, 64}, one);
   add_shape({1, 128, 12, 64}, one);
   add_shape({1, 128, 12, 64}, two);

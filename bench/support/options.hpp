@@ -8,6 +8,7 @@
 namespace rwkv7_bench {
 
 struct options {
+  std::string cpu;         // the kernels, where they are not to be the best
   std::string peer_llama;  // the folder with llama.cpp's libraries
   std::string model;       // a checkpoint that language_model opens
   std::string model_gguf;  // the same weights for llama.cpp

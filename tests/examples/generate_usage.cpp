@@ -206,6 +206,6 @@ TEST_CASE("--help explains and succeeds") {
   CHECK(run.err == "");
   for (const std::string option :
        {"--model", "--vocab", "--prompt", "--chat", "--tokens", "--batch", "--slots", "-n", "--temp", "--top-p",
-        "--top-k", "--seed", "--threads", "--chunk", "--state-in", "--state-out", "--logits-out"})
+        "--top-k", "--seed", "--threads", "--cpu", "--chunk", "--state-in", "--state-out", "--logits-out"})
     CHECK(run.out.find("\n  " + option + " ") != run.out.npos);
 }

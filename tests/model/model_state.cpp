@@ -23,11 +23,11 @@ TEST_CASE("a slot holds, layer by layer, att shift, ffn shift and S") {
       state_of_layer<x070>(sizes, carried<float, 2>::in_place(view<float, 2>(memory.data(), {2, 3 * layer})), 1);
   const float* const slot = memory.data() + 3 * layer + layer;  // of slot 1, layer 1
   CHECK(state.att.shift.final.at(1, 0) == slot);
-  CHECK(state.att.shift.final.extents() == std::array<index_t, 2>{2, 6});
+  CHECK(state.att.shift.final.extents() == rwkv7::inline_array<index_t, 2>{2, 6});
   CHECK(state.ffn.final.at(1, 0) == slot + 6);
-  CHECK(state.ffn.final.extents() == std::array<index_t, 2>{2, 6});
+  CHECK(state.ffn.final.extents() == rwkv7::inline_array<index_t, 2>{2, 6});
   CHECK(state.att.S.final.at(1, 1, 2, 3) == slot + 12 + 16 + 2 * 4 + 3);
-  CHECK(state.att.S.final.extents() == std::array<index_t, 4>{2, 2, 4, 4});
+  CHECK(state.att.S.final.extents() == rwkv7::inline_array<index_t, 4>{2, 2, 4, 4});
   CHECK(state.att.S.initial == view<const float, 4>(state.att.S.final));
 }
 

@@ -44,6 +44,9 @@ inline double recurrence(std::int64_t T, std::int64_t N) {
 /// One computation cut into calls at other places, where the results are not promised to be equal. Relative L2.
 inline constexpr double split = 1e-6;
 
+/// The same kernels under other compiler flags, which fuse other products and sums. Relative L2.
+inline constexpr double other_flags = 1e-6;
+
 /// A planted mistake must show this many times as large as what is allowed.
 inline constexpr double planted_fault = 100;
 

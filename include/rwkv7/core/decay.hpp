@@ -23,7 +23,7 @@ enum class decay_form : unsigned char { factor, log, loglog, logit };
 enum class decay_offset : unsigned char { half, six_tenths };
 
 /// exp(-offset): the largest decay exponent a logit can reach.
-constexpr double decay_scale(decay_offset offset) noexcept {
+RWKV7_INLINE constexpr double decay_scale(decay_offset offset) noexcept {
   return offset == decay_offset::half ? 0.60653065971263342 : 0.54881163609402643;
 }
 
@@ -51,11 +51,11 @@ class decay {
   }
 
   /// As given.
-  constexpr const view<const T, 4>& values() const noexcept { return values_; }
+  RWKV7_INLINE constexpr const view<const T, 4>& values() const noexcept { return values_; }
   /// What values() holds.
-  constexpr decay_form form() const noexcept { return form_; }
+  RWKV7_INLINE constexpr decay_form form() const noexcept { return form_; }
   /// For the logit form.
-  constexpr decay_offset offset() const noexcept { return offset_; }
+  RWKV7_INLINE constexpr decay_offset offset() const noexcept { return offset_; }
 
  private:
   constexpr decay(view<const T, 4> values, decay_form form, decay_offset offset) noexcept

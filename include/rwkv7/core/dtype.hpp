@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// Element types: float and double compute; bf16 and f16 only store.
+///
+/// __builtin_bit_cast and not std::bit_cast, which is a function: kernels would leave weak copies of it.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -17,13 +18,13 @@ struct bf16 {
 
   /// Rounds to nearest, ties to even; NaN stays NaN.
   static constexpr bf16 from_float(float x) noexcept {
-    const auto u = std::bit_cast<std::uint32_t>(x);
+    const auto u = __builtin_bit_cast(std::uint32_t, x);
     if ((u & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((u >> 16) | 0x40u)};
     return {static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};
   }
   /// Exact.
   RWKV7_INLINE constexpr float to_float() const noexcept {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
   }
 };
 
@@ -33,15 +34,15 @@ struct f16 {
 
   /// Rounds to nearest, ties to even; overflows to infinity; NaN stays NaN.
   static constexpr f16 from_float(float x) noexcept {
-    const auto u = std::bit_cast<std::uint32_t>(x);
+    const auto u = __builtin_bit_cast(std::uint32_t, x);
     const auto sign = static_cast<std::uint16_t>((u >> 16) & 0x8000u);
     const std::uint32_t magnitude = u & 0x7fffffffu;
     if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};
     if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};  // rounds to 65536 or more
     // Below 2^-14 the result is a multiple of 2^-24: adding 0.5 (ulp 2^-24) rounds to it and leaves it in the low bits.
     if (magnitude < 0x38800000u) {
-      const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-      return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
+      const float shifted = __builtin_bit_cast(float, magnitude) + 0.5f;
+      return {static_cast<std::uint16_t>(sign | (__builtin_bit_cast(std::uint32_t, shifted) - 0x3f000000u))};
     }
     const std::uint32_t rebiased = magnitude - (112u << 23);
     return {static_cast<std::uint16_t>(sign | ((rebiased + 0xfffu + ((rebiased >> 13) & 1u)) >> 13))};
@@ -50,10 +51,10 @@ struct f16 {
   RWKV7_INLINE constexpr float to_float() const noexcept {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
     const std::uint32_t magnitude = bits & 0x7fffu;
-    if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
+    if (magnitude >= 0x7c00u) return __builtin_bit_cast(float, sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
     // 2^112 restores the exponent bias and normalises subnormals, exactly.
-    const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
-    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(scaled));
+    const float scaled = __builtin_bit_cast(float, magnitude << 13) * 0x1p112f;
+    return __builtin_bit_cast(float, sign | __builtin_bit_cast(std::uint32_t, scaled));
   }
 };
 
@@ -61,7 +62,7 @@ struct f16 {
 enum class dtype : std::uint8_t { f32, f16, bf16 };
 
 /// Bytes of one element.
-constexpr std::size_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : 2; }
+RWKV7_INLINE constexpr std::size_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : 2; }
 /// "f32", "f16", "bf16"
 constexpr const char* name_of(dtype t) noexcept { return t == dtype::f32 ? "f32" : t == dtype::f16 ? "f16" : "bf16"; }
 

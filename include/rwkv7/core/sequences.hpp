@@ -36,7 +36,7 @@ class index_list {
   constexpr index_list(const Range& r) noexcept : index_list(std::span<const std::int64_t>(r)) {}
 
   /// How many there are.
-  constexpr index_t size() const noexcept { return size_; }
+  RWKV7_INLINE constexpr index_t size() const noexcept { return size_; }
   /// Integer i.
   RWKV7_INLINE constexpr index_t operator[](index_t i) const noexcept {
     return narrow_ ? static_cast<index_t>(narrow_[i]) : static_cast<index_t>(wide_[i]);
@@ -73,19 +73,19 @@ class sequences {
   constexpr sequences(packed p) noexcept : packed_(p), is_packed_(true) {}
 
   /// Which of the two forms it is.
-  constexpr bool is_packed() const noexcept { return is_packed_; }
+  RWKV7_INLINE constexpr bool is_packed() const noexcept { return is_packed_; }
   /// The lists of the packed form; empty ones otherwise.
   constexpr const packed& as_packed() const noexcept { return packed_; }
   /// The first two extents of every token operand.
-  constexpr index_t batch() const noexcept { return is_packed_ ? 1 : dense_.B; }
+  RWKV7_INLINE constexpr index_t batch() const noexcept { return is_packed_ ? 1 : dense_.B; }
   /// See batch().
-  constexpr index_t tokens() const noexcept {
+  RWKV7_INLINE constexpr index_t tokens() const noexcept {
     return !is_packed_                     ? dense_.T
            : packed_.cu_seqlens.size() > 0 ? packed_.cu_seqlens[packed_.cu_seqlens.size() - 1]
                                            : 0;
   }
   /// How many sequences there are.
-  constexpr index_t count() const noexcept {
+  RWKV7_INLINE constexpr index_t count() const noexcept {
     return !is_packed_ ? dense_.B : packed_.cu_seqlens.size() > 0 ? packed_.cu_seqlens.size() - 1 : 0;
   }
   /// Sequence i.

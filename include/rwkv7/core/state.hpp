@@ -17,7 +17,7 @@ struct snapshots {
   index_t first = 0;         // in [0, R)
 
   /// False where none are taken.
-  constexpr explicit operator bool() const noexcept { return static_cast<bool>(ring); }
+  RWKV7_INLINE constexpr explicit operator bool() const noexcept { return static_cast<bool>(ring); }
   /// Where on the second axis the value after token t goes.
   RWKV7_INLINE constexpr index_t place(index_t t) const noexcept { return (first + t) % ring.extent(1); }
 };
@@ -35,7 +35,7 @@ struct carried {
   /// Carries on where the last call ended.
   static constexpr carried in_place(view<T, Rank> v) noexcept { return {v, v}; }
   /// Whether anything is overwritten.
-  constexpr bool writes() const noexcept { return final || every; }
+  RWKV7_INLINE constexpr bool writes() const noexcept { return final || every; }
 };
 
 /// The WKV state S [slots, H, N, N]: row = value index, column = key index ("V, K" layout; RWKV-LM, ggml).

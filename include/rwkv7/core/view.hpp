@@ -13,13 +13,14 @@
 #include <utility>
 
 #include "rwkv7/core/config.hpp"
+#include "rwkv7/core/inline_array.hpp"
 
 namespace rwkv7 {
 
 /// Row-major strides of a dense tensor.
 template <std::size_t Rank>
-constexpr std::array<index_t, Rank> dense_strides(const std::array<index_t, Rank>& extents) noexcept {
-  std::array<index_t, Rank> strides{};
+RWKV7_INLINE constexpr inline_array<index_t, Rank> dense_strides(const inline_array<index_t, Rank>& extents) noexcept {
+  inline_array<index_t, Rank> strides{};
   index_t step = 1;
   for (std::size_t i = Rank; i-- > 0;) {
     strides[i] = step;
@@ -46,21 +47,32 @@ class view {
   /// Without const.
   using value_type = std::remove_const_t<T>;
   /// One number per axis.
-  using index_array = std::array<index_t, static_cast<std::size_t>(Rank)>;
+  using index_array = inline_array<index_t, static_cast<std::size_t>(Rank)>;
   /// How many axes it has.
   static constexpr int rank = Rank;
 
   /// Absent: no data, all extents 0.
-  constexpr view() noexcept = default;
+  RWKV7_INLINE constexpr view() noexcept {}
   /// A dense row-major tensor at `data`.
-  constexpr view(T* data, const index_array& extents) noexcept
+  RWKV7_INLINE constexpr view(T* data, const index_array& extents) noexcept
       : data_(data), extents_(extents), strides_(dense_strides(extents)) {}
   /// Strides are in elements, may be negative (a reversed axis) or 0 (a repeated one).
-  constexpr view(T* data, const index_array& extents, const index_array& strides) noexcept
+  RWKV7_INLINE constexpr view(T* data, const index_array& extents, const index_array& strides) noexcept
       : data_(data), extents_(extents), strides_(strides) {}
+  /// The same from std::array.
+  template <std::size_t Axes>
+  requires(Axes == static_cast<std::size_t>(Rank)) constexpr view(T* data,
+                                                                  const std::array<index_t, Axes>& extents) noexcept
+      : data_(data), extents_(axes(extents)), strides_(dense_strides(extents_)) {}
+  /// The same from std::array.
+  template <std::size_t Axes>
+  requires(Axes == static_cast<std::size_t>(Rank)) constexpr view(T* data, const std::array<index_t, Axes>& extents,
+                                                                  const std::array<index_t, Axes>& strides) noexcept
+      : data_(data), extents_(axes(extents)), strides_(axes(strides)) {}
   /// A view of mutable elements reads as a view of const ones.
   template <class U>
-  requires(std::is_const_v<T>&& std::is_same_v<U, value_type>) constexpr view(const view<U, Rank>& v) noexcept
+  requires(std::is_const_v<T>&& std::is_same_v<U, value_type>) RWKV7_INLINE
+      constexpr view(const view<U, Rank>& v) noexcept
       : data_(v.data()), extents_(v.extents()), strides_(v.strides()) {}
   /// std::mdspan, Kokkos::mdspan, cuda::std::mdspan and look-alikes of the same rank.
   template <mdspan_like M>
@@ -92,17 +104,17 @@ class view {
   /// Of one axis, in elements.
   RWKV7_INLINE constexpr index_t stride(int axis) const noexcept { return strides_[static_cast<std::size_t>(axis)]; }
   /// Of all axes.
-  constexpr const index_array& extents() const noexcept { return extents_; }
+  RWKV7_INLINE constexpr const index_array& extents() const noexcept { return extents_; }
   /// Of all axes, in elements.
-  constexpr const index_array& strides() const noexcept { return strides_; }
+  RWKV7_INLINE constexpr const index_array& strides() const noexcept { return strides_; }
   /// How many elements: the product of the extents.
-  constexpr index_t size() const noexcept {
+  RWKV7_INLINE constexpr index_t size() const noexcept {
     index_t n = 1;
     for (const index_t e : extents_) n *= e;
     return n;
   }
   /// False for an absent operand.
-  constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
+  RWKV7_INLINE constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
 
   /// The element at the given indices.
   template <class... I>
@@ -119,8 +131,8 @@ class view {
   }
 
   /// Item i of the first axis.
-  constexpr view<T, Rank - 1> operator[](index_t i) const noexcept requires(Rank > 1) {
-    std::array<index_t, static_cast<std::size_t>(Rank - 1)> extents{}, strides{};
+  RWKV7_INLINE constexpr view<T, Rank - 1> operator[](index_t i) const noexcept requires(Rank > 1) {
+    inline_array<index_t, static_cast<std::size_t>(Rank - 1)> extents{}, strides{};
     for (std::size_t a = 1; a < static_cast<std::size_t>(Rank); ++a) {
       extents[a - 1] = extents_[a];
       strides[a - 1] = strides_[a];
@@ -128,9 +140,17 @@ class view {
     return {data_ + i * strides_[0], extents, strides};
   }
 
-  friend constexpr bool operator==(const view&, const view&) = default;
+  /// The same memory, seen in the same way.
+  RWKV7_INLINE friend constexpr bool operator==(const view& x, const view& y) noexcept {
+    return x.data_ == y.data_ && x.extents_ == y.extents_ && x.strides_ == y.strides_;
+  }
 
  private:
+  static constexpr index_array axes(const std::array<index_t, static_cast<std::size_t>(Rank)>& numbers) noexcept {
+    index_array all{};
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = numbers[i];
+    return all;
+  }
   template <class U>
   static constexpr void refuse() noexcept {
     static_assert(
@@ -146,7 +166,7 @@ class view {
 
 /// Items [first, first + count) of one axis.
 template <class T, int Rank>
-constexpr view<T, Rank> slice(const view<T, Rank>& v, int axis, index_t first, index_t count) noexcept {
+RWKV7_INLINE constexpr view<T, Rank> slice(const view<T, Rank>& v, int axis, index_t first, index_t count) noexcept {
   auto extents = v.extents();
   extents[static_cast<std::size_t>(axis)] = count;
   return {v.data() + first * v.stride(axis), extents, v.strides()};
@@ -154,7 +174,7 @@ constexpr view<T, Rank> slice(const view<T, Rank>& v, int axis, index_t first, i
 
 /// The same elements with one axis read backwards; a reversed scan is a scan of a reversed view.
 template <class T, int Rank>
-constexpr view<T, Rank> reversed(const view<T, Rank>& v, int axis) noexcept {
+RWKV7_INLINE constexpr view<T, Rank> reversed(const view<T, Rank>& v, int axis) noexcept {
   auto strides = v.strides();
   const index_t step = v.stride(axis), last = v.extent(axis) > 0 ? v.extent(axis) - 1 : 0;
   strides[static_cast<std::size_t>(axis)] = -step;
@@ -163,8 +183,8 @@ constexpr view<T, Rank> reversed(const view<T, Rank>& v, int axis) noexcept {
 
 /// The same tensor `count` times along a new first axis, by a stride of 0. Read only.
 template <class T, int Rank>
-constexpr view<const T, Rank + 1> broadcast(const view<T, Rank>& v, index_t count) noexcept {
-  std::array<index_t, static_cast<std::size_t>(Rank + 1)> extents{count}, strides{0};
+RWKV7_INLINE constexpr view<const T, Rank + 1> broadcast(const view<T, Rank>& v, index_t count) noexcept {
+  inline_array<index_t, static_cast<std::size_t>(Rank + 1)> extents{count}, strides{0};
   for (int a = 0; a < Rank; ++a) {
     extents[static_cast<std::size_t>(a + 1)] = v.extent(a);
     strides[static_cast<std::size_t>(a + 1)] = v.stride(a);
@@ -174,7 +194,7 @@ constexpr view<const T, Rank + 1> broadcast(const view<T, Rank>& v, index_t coun
 
 /// [B, T, H·N] seen as [B, T, H, N]: heads are contiguous slices of the channels.
 template <class T>
-constexpr view<T, 4> split_heads(const view<T, 3>& v, index_t N) noexcept {
+RWKV7_INLINE constexpr view<T, 4> split_heads(const view<T, 3>& v, index_t N) noexcept {
   return {v.data(),
           {v.extent(0), v.extent(1), v.extent(2) / N, N},
           {v.stride(0), v.stride(1), N * v.stride(2), v.stride(2)}};

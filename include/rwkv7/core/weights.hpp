@@ -5,7 +5,6 @@
 /// looked at once per product (matrices) or once per vector register (vectors), never copied and never converted ahead.
 #pragma once
 
-#include <array>
 #include <cstddef>
 
 #include "rwkv7/core/dtype.hpp"
@@ -18,19 +17,18 @@ template <int Rank>
 class weights {
  public:
   /// One number per axis.
-  using index_array = std::array<index_t, static_cast<std::size_t>(Rank)>;
+  using index_array = inline_array<index_t, static_cast<std::size_t>(Rank)>;
   /// How many axes it has.
   static constexpr int rank = Rank;
 
   /// Absent: no data, all extents 0.
-  constexpr weights() noexcept = default;
+  RWKV7_INLINE constexpr weights() noexcept {}
   /// A dense row-major tensor at `data`.
-  constexpr weights(const void* data, dtype type, const index_array& extents) noexcept
+  RWKV7_INLINE constexpr weights(const void* data, dtype type, const index_array& extents) noexcept
       : data_(data), extents_(extents), strides_(dense_strides(extents)), type_(type) {}
   /// A view of one of the three element types, with its strides.
   template <class T>
-  requires weight_element<std::remove_const_t<T>>
-  constexpr weights(const view<T, Rank>& v) noexcept
+  requires weight_element<std::remove_const_t<T>> RWKV7_INLINE constexpr weights(const view<T, Rank>& v) noexcept
       : data_(v.data()), extents_(v.extents()), strides_(v.strides()), type_(dtype_of<std::remove_const_t<T>>) {}
   /// std::mdspan and look-alikes of the same rank.
   template <mdspan_like M>
@@ -45,21 +43,21 @@ class weights {
   }
 
   /// The first element; its type is type().
-  constexpr const void* data() const noexcept { return data_; }
+  RWKV7_INLINE constexpr const void* data() const noexcept { return data_; }
   /// What the elements are.
-  constexpr dtype type() const noexcept { return type_; }
+  RWKV7_INLINE constexpr dtype type() const noexcept { return type_; }
   /// Of one axis.
-  constexpr index_t extent(int axis) const noexcept { return extents_[static_cast<std::size_t>(axis)]; }
+  RWKV7_INLINE constexpr index_t extent(int axis) const noexcept { return extents_[static_cast<std::size_t>(axis)]; }
   /// Of one axis, in elements.
-  constexpr index_t stride(int axis) const noexcept { return strides_[static_cast<std::size_t>(axis)]; }
+  RWKV7_INLINE constexpr index_t stride(int axis) const noexcept { return strides_[static_cast<std::size_t>(axis)]; }
   /// Of all axes.
-  constexpr const index_array& extents() const noexcept { return extents_; }
+  RWKV7_INLINE constexpr const index_array& extents() const noexcept { return extents_; }
   /// False for an absent parameter.
-  constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
+  RWKV7_INLINE constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
 
   /// The same tensor with its element type named; the caller has looked at type().
   template <weight_element T>
-  constexpr view<const T, Rank> as() const noexcept {
+  RWKV7_INLINE constexpr view<const T, Rank> as() const noexcept {
     return {static_cast<const T*>(data_), extents_, strides_};
   }
 

@@ -26,13 +26,18 @@ struct tag {
 };
 }  // namespace backend::cpu
 
+namespace backend::dispatch {
+/// The cpu back end for an instruction set that is chosen at run time: exec/dispatch.hpp.
+struct tag {};
+}  // namespace backend::dispatch
+
 /// The tag by which operations find the kernels of an executor.
 template <class E>
 using backend_tag_of = typename std::remove_cvref_t<E>::backend_tag;
 
 /// Nanoseconds that a call of bulk costs beside its tasks: what the executor says, or what waking a pool takes.
 template <class E>
-constexpr index_t fork_cost_of(const E& exec) noexcept {
+RWKV7_INLINE constexpr index_t fork_cost_of(const E& exec) noexcept {
   if constexpr (requires { exec.fork_cost(); })
     return exec.fork_cost();
   else

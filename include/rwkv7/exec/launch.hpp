@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "rwkv7/exec/executor.hpp"
+#include "rwkv7/exec/inline.hpp"
 
 namespace rwkv7 {
 
@@ -19,11 +20,17 @@ namespace detail {
 template <class T, class Kernel, class Exec, class... Args>
 void launch(Kernel kernel, Exec& exec, Args&... args) {
   static_assert(compute_element<T>, "rwkv7: activations are float or double; only parameters may be bf16 or f16");
-  constexpr bool found = std::invocable<Kernel, backend_tag_of<Exec>, Exec&, Args&...>;
+  // What units for several architectures hold is what the cpu back end has.
+  constexpr bool dispatched = std::is_same_v<backend_tag_of<Exec>, backend::dispatch::tag>;
+  using target = std::conditional_t<dispatched, inline_executor, Exec>;
+  constexpr bool found = std::invocable<Kernel, backend_tag_of<target>, target&, Args&...>;
   static_assert(found,
                 "rwkv7: this executor has no kernel of this operation for this element type. CPU executors compute in "
                 "float, reference_executor in float and double; see backend/<name>/<operation>.hpp");
-  if constexpr (found) kernel(backend_tag_of<Exec>{}, exec, args...);
+  if constexpr (found && dispatched)
+    exec.run(args...);
+  else if constexpr (found)
+    kernel(backend_tag_of<Exec>{}, exec, args...);
 }
 
 }  // namespace detail

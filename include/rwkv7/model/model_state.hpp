@@ -11,7 +11,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 
 #include "rwkv7/model/model_weights.hpp"
 
@@ -34,15 +33,15 @@ template <variant V, class T>
 layer_state<T> state_of_layer(const model_sizes& s, const carried<T, 2>& slots, index_t layer) noexcept {
   const auto part = [&]<class E, int Rank, std::size_t Inner>(
       const view<E, Rank>& v, index_t first,
-      const std::array<index_t, Inner>& shape) -> view<E, Rank - 1 + static_cast<int>(Inner)> {
+      const inline_array<index_t, Inner>& shape) -> view<E, Rank - 1 + static_cast<int>(Inner)> {
     if (!v) return {};
     const auto strides_in = dense_strides(shape);
-    std::array<index_t, static_cast<std::size_t>(Rank) - 1 + Inner> extents{}, strides{};
+    inline_array<index_t, static_cast<std::size_t>(Rank) - 1 + Inner> extents{}, strides{};
     std::copy(shape.begin(), shape.end(), std::copy_n(v.extents().begin(), Rank - 1, extents.begin()));
     std::copy(strides_in.begin(), strides_in.end(), std::copy_n(v.strides().begin(), Rank - 1, strides.begin()));
     return {slice(v, Rank - 1, layer * layer_state_size<V>(s) + first, 1).data(), extents, strides};
   };
-  const auto parts = [&]<std::size_t Inner>(index_t first, const std::array<index_t, Inner>& shape) {
+  const auto parts = [&]<std::size_t Inner>(index_t first, const inline_array<index_t, Inner>& shape) {
     return carried<T, static_cast<int>(Inner) + 1>{part(slots.initial, first, shape),
                                                    part(slots.final, first, shape),
                                                    {part(slots.every.ring, first, shape), slots.every.first}};
@@ -50,11 +49,11 @@ layer_state<T> state_of_layer(const model_sizes& s, const carried<T, 2>& slots, 
   layer_state<T> result;
   index_t first = 0;
   if constexpr (V.token_shift) {
-    result.att.shift = parts(first, std::array{s.C});
+    result.att.shift = parts(first, inline_array<index_t, 1>{s.C});
     first += s.C;
   }
-  result.ffn = parts(first, std::array{s.C});
-  result.att.S = parts(first + s.C, std::array{s.H, s.N, s.N});
+  result.ffn = parts(first, inline_array<index_t, 1>{s.C});
+  result.att.S = parts(first + s.C, inline_array<index_t, 3>{s.H, s.N, s.N});
   return result;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <math.h>  // as in normalise.hpp
 
 #include "rwkv7/backend/cpu/parallel.hpp"
 #include "rwkv7/backend/cpu/params.hpp"
@@ -25,7 +25,7 @@ void key_update_kernel(tag<Arch>, Exec& exec, const key_update_inputs<float>& in
         const V q = at.load(k) * removal.load(at);
         squares = cpu::fma<Arch>(q, q, squares);
       });
-      const float norm = std::sqrt(reduce_add<Arch>(squares));
+      const float norm = sqrtf(reduce_add<Arch>(squares));
       const V scale(1.0f / (norm > eps ? norm : eps));
       float *y_k = out.k.at(b, t, h, 0), *y_a = out.a.at(b, t, h, 0), *y_b = out.b.at(b, t, h, 0);
       // k and eta of a register are read before anything of it is written: k' may be k, b may be eta.

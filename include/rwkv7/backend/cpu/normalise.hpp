@@ -2,7 +2,7 @@
 /// What layer_norm does to a token and group_norm to a head.
 #pragma once
 
-#include <cmath>
+#include <math.h>  // sqrtf: sqrtf(float) is an inline function, which would leave a weak copy
 
 #include "rwkv7/backend/cpu/params.hpp"
 
@@ -21,7 +21,7 @@ RWKV7_INLINE void normalise(const float* x, index_t n, float eps, param weight, 
     const V d = at.keep(at.load(x) - mean);
     squares = cpu::fma<Arch>(d, d, squares);
   });
-  const V scale(1.0f / std::sqrt(reduce_add<Arch>(squares) / static_cast<float>(n) + eps));
+  const V scale(1.0f / sqrtf(reduce_add<Arch>(squares) / static_cast<float>(n) + eps));
   for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA {
     at.store(y, cpu::fma<Arch>((at.load(x) - mean) * scale, weight.load(at), bias.load(at)));
   });

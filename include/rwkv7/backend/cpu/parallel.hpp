@@ -35,6 +35,8 @@ void for_rows(Exec& exec, index_t B, index_t T, index_t grain, F&& f) {
 }
 
 /// Rows of `width` elements that make a task worth handing to another thread: about 10 µs of elementwise work.
-constexpr index_t row_grain(index_t width) noexcept { return width >= 32768 ? 1 : 32768 / (width > 0 ? width : 1); }
+RWKV7_INLINE constexpr index_t row_grain(index_t width) noexcept {
+  return width >= 32768 ? 1 : 32768 / (width > 0 ? width : 1);
+}
 
 }  // namespace rwkv7::backend::cpu

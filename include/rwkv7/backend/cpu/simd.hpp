@@ -42,8 +42,25 @@ RWKV7_INLINE vec<Arch> fma(const vec<Arch>& a, const vec<Arch>& b, const vec<Arc
   return xsimd::fma(a, b, c);
 }
 
+#if defined(__AVX__)
+RWKV7_INLINE float add_lanes(__m256 v) noexcept {
+  const __m128 fours = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  const __m128 pairs = _mm_add_ps(fours, _mm_movehdup_ps(fours));
+  return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehl_ps(pairs, pairs)));
+}
+#endif
+
 template <class Arch>
 RWKV7_INLINE float reduce_add(const vec<Arch>& v) noexcept {
+  // xsimd's sums of these registers call functions of its smaller architectures, which know nothing of this one.
+#if defined(__AVX512F__)
+  if constexpr (std::is_base_of_v<xsimd::avx512f, Arch>)
+    return add_lanes(
+        _mm256_add_ps(_mm512_castps512_ps256(v), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1))));
+#endif
+#if defined(__AVX__)
+  if constexpr (std::is_base_of_v<xsimd::avx, Arch> && lanes<Arch> == 8) return add_lanes(v);
+#endif
 #if XSIMD_VERSION_MAJOR >= 9
   return xsimd::reduce_add(v);
 #else

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/// The kernels of one architecture in a unit of their own, and the choice between such units: what the files that
+/// rwkv7_add_cpu_dispatch writes include. Programs include exec/dispatch.hpp.
+///
+/// Such a unit is compiled for a processor that the program may not meet. So everything it leaves for the linker must
+/// say which one: its architecture is a type of its own, which no other unit has, and what is no template over the
+/// architecture is forced inline (tests/dispatch holds it to that).
+#pragma once
+
+#include "rwkv7/backend/cpu/bonus.hpp"
+#include "rwkv7/backend/cpu/decay_factor.hpp"
+#include "rwkv7/backend/cpu/first_residual.hpp"
+#include "rwkv7/backend/cpu/gate.hpp"
+#include "rwkv7/backend/cpu/group_norm.hpp"
+#include "rwkv7/backend/cpu/key_update.hpp"
+#include "rwkv7/backend/cpu/layer_norm.hpp"
+#include "rwkv7/backend/cpu/linear.hpp"
+#include "rwkv7/backend/cpu/low_rank.hpp"
+#include "rwkv7/backend/cpu/repeat_kv.hpp"
+#include "rwkv7/backend/cpu/residual_add.hpp"
+#include "rwkv7/backend/cpu/squared_relu.hpp"
+#include "rwkv7/backend/cpu/token_shift.hpp"
+#include "rwkv7/backend/cpu/wkv7.hpp"
+#include "rwkv7/core/processor.hpp"
+#include "rwkv7/exec/dispatch.hpp"
+
+// Every operation: its name, and the types of its operands in their order. What is missing here does not link.
+#define RWKV7_DISPATCHED_OPERATIONS(operation)                                                                         \
+  operation(bonus, bonus_inputs<float>, view<float, 4>) operation(decay_factor, decay_factor_inputs<float>,            \
+                                                                  view<float, 4>)                                      \
+      operation(first_residual, first_residual_inputs<float>, view<float, 3>) operation(                               \
+          gate, gate_inputs<float>, view<float, 3>) operation(group_norm, group_norm_inputs<float>, view<float, 4>)    \
+          operation(key_update, key_update_inputs<float>, key_update_outputs<float>) operation(                        \
+              layer_norm, layer_norm_inputs<float>, view<float, 3>) operation(linear, linear_inputs<float>,            \
+                                                                              view<float, 3>)                          \
+              operation(low_rank, low_rank_inputs<float>, low_rank_outputs<float>) operation(                          \
+                  repeat_kv, repeat_kv_inputs<float>, view<float, 4>)                                                  \
+                  operation(residual_add, residual_add_inputs<float>, view<float, 3>) operation(                       \
+                      squared_relu, squared_relu_inputs<float>, view<float, 3>)                                        \
+                      RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 1) RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 2)            \
+                          RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 3) RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 4)        \
+                              RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 5) RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 6)    \
+                                  operation(wkv7, sequences, wkv7_inputs<float>, view<float, 4>, state<float>)         \
+                                      operation(wkv, sequences, wkv_inputs<float, read_policy::after>, view<float, 4>, \
+                                                state<float>)                                                          \
+                                          operation(wkv, sequences, wkv_inputs<float, read_policy::before>,            \
+                                                    view<float, 4>, state<float>)                                      \
+                                              operation(wkv, sequences, wkv_inputs<float, read_policy::before_bonus>,  \
+                                                        view<float, 4>, state<float>)
+#define RWKV7_DISPATCHED_TOKEN_SHIFT(operation, mixes)                                                   \
+  operation(token_shift, sequences, token_shift_inputs<float, mixes>, token_shift_outputs<float, mixes>, \
+            shift_state<float>)
+
+namespace rwkv7::backend::dispatch {
+
+// What rwkv7_add_cpu_dispatch calls its units, and which of them a processor can use. Each has the registers and
+// functions of the architecture it derives from.
+#if defined(__x86_64__)
+struct baseline : xsimd::sse2 {
+  using base = xsimd::sse2;
+};
+struct avx2 : xsimd::fma3<xsimd::avx2> {
+  using base = xsimd::fma3<xsimd::avx2>;
+};
+struct avx512 : xsimd::avx512bw {
+  using base = xsimd::avx512bw;
+};
+struct avx512vnni : xsimd::avx512bw {
+  using base = xsimd::avx512bw;
+};
+inline dispatch_unit described(avx2, const processor& p) noexcept { return {"avx2", p.has_avx2()}; }
+inline dispatch_unit described(avx512, const processor& p) noexcept { return {"avx512", p.has_avx512()}; }
+inline dispatch_unit described(avx512vnni, const processor& p) noexcept { return {"avx512vnni", p.has_avx512vnni()}; }
+#else
+using baseline = native_arch;  // the only one
+#endif
+inline dispatch_unit described(baseline, const processor&) noexcept { return {"baseline", true}; }
+
+template <class Arch>
+concept unit_arch = std::is_base_of_v<typename Arch::base, Arch>;
+
+/// A mask of xsimd's base architecture.
+template <class T, unit_arch Arch>
+struct mask_register {
+  using register_type = typename xsimd::types::get_bool_simd_register_t<T, typename Arch::base>::register_type;
+  register_type data;
+
+  mask_register() = default;
+  RWKV7_INLINE mask_register(register_type mask) noexcept : data(mask) {}
+  RWKV7_INLINE operator register_type() const noexcept { return data; }
+};
+
+}  // namespace rwkv7::backend::dispatch
+
+// xsimd's own way to say which registers an architecture has, from 8.1 to 14.
+namespace xsimd::types {
+
+template <class T, rwkv7::backend::dispatch::unit_arch Arch>
+struct simd_register<T, Arch> {
+  using register_type = typename simd_register<T, typename Arch::base>::register_type;
+  register_type data;
+  RWKV7_INLINE operator register_type() const noexcept { return data; }
+};
+template <class T, rwkv7::backend::dispatch::unit_arch Arch>
+struct has_simd_register<T, Arch> : has_simd_register<T, typename Arch::base> {};
+template <class T, rwkv7::backend::dispatch::unit_arch Arch>
+struct get_bool_simd_register<T, Arch> {
+  using type = rwkv7::backend::dispatch::mask_register<T, Arch>;
+};
+
+}  // namespace xsimd::types
+
+namespace rwkv7::backend::dispatch {
+
+/// The executor of the kernels in a unit.
+template <class Arch>
+struct unit_executor {
+  using backend_tag = cpu::tag<Arch>;
+  const any_threads& threads;
+
+  RWKV7_INLINE index_t concurrency() const noexcept { return threads.concurrency; }
+  RWKV7_INLINE index_t fork_cost() const noexcept { return threads.fork_cost; }
+  template <class F>
+  RWKV7_INLINE void bulk(index_t n, F&& f) const {
+    threads.bulk(threads.executor, n, &f,
+                 [](void* task, index_t i) { (*static_cast<std::remove_reference_t<F>*>(task))(i); });
+  }
+};
+
+/// An operation on one architecture; defined in the unit of that architecture.
+template <class Arch, class... Operands>
+struct unit_operation {
+  static void run(const any_threads& threads, const Operands&... operands);
+};
+
+/// The kernel whose operands have these types.
+template <class... Operands>
+struct kernel_of;
+#define RWKV7_KERNEL_OF(operation, ...)                                                          \
+  template <>                                                                                    \
+  struct kernel_of<__VA_ARGS__> {                                                                \
+    template <class Arch, class... Operands>                                                     \
+    RWKV7_INLINE static void run(const unit_executor<Arch>& exec, const Operands&... operands) { \
+      operation##_kernel(cpu::tag<Arch>{}, exec, operands...);                                   \
+    }                                                                                            \
+  };
+RWKV7_DISPATCHED_OPERATIONS(RWKV7_KERNEL_OF)
+#undef RWKV7_KERNEL_OF
+
+/// What a program that holds these units says of them.
+template <class... Archs>
+inline_array<dispatch_unit, sizeof...(Archs)> describe(const processor& p) noexcept {
+  return {{described(Archs{}, p)...}};
+}
+
+/// Runs an operation in unit `unit` of these.
+template <class... Archs, class... Operands>
+void run_in(std::size_t unit, const any_threads& threads, const Operands&... operands) {
+  constexpr void (*runs[])(const any_threads&, const Operands&...) = {unit_operation<Archs, Operands...>::run...};
+  runs[unit](threads, operands...);
+}
+
+}  // namespace rwkv7::backend::dispatch
+
+/// The text of a unit: every operation for one architecture, under whose flags the file is compiled.
+#define RWKV7_DISPATCH_UNIT(arch)                                                                        \
+  namespace rwkv7::backend::dispatch {                                                                   \
+  static_assert(arch::supported(), "this file needs the flags of its architecture");                     \
+  template <class Arch, class... Operands>                                                               \
+  void unit_operation<Arch, Operands...>::run(const any_threads& threads, const Operands&... operands) { \
+    kernel_of<Operands...>::run(unit_executor<Arch>{threads}, operands...);                              \
+  }                                                                                                      \
+  using this_unit = arch;                                                                                \
+  RWKV7_DISPATCHED_OPERATIONS(RWKV7_DISPATCH_UNIT_OPERATION)                                             \
+  }
+#define RWKV7_DISPATCH_UNIT_OPERATION(operation, ...) template struct unit_operation<this_unit, __VA_ARGS__>;
+
+/// The text of the file that knows all units, the worst first; compiled without flags of its own.
+#define RWKV7_DISPATCH_PROGRAM(...)                                                                             \
+  namespace rwkv7::backend::dispatch {                                                                          \
+  template <class... Operands>                                                                                  \
+  void operation<Operands...>::run(std::size_t unit, const any_threads& threads, const Operands&... operands) { \
+    run_in<__VA_ARGS__>(unit, threads, operands...);                                                            \
+  }                                                                                                             \
+  template <index_t MaxHeadSize>                                                                                \
+  std::span<const dispatch_unit> program<MaxHeadSize>::units() noexcept {                                       \
+    static const auto all = describe<__VA_ARGS__>(processor::read());                                           \
+    return all.items;                                                                                           \
+  }                                                                                                             \
+  template struct program<max_head_size>;                                                                       \
+  RWKV7_DISPATCHED_OPERATIONS(RWKV7_DISPATCH_PROGRAM_OPERATION)                                                 \
+  }
+#define RWKV7_DISPATCH_PROGRAM_OPERATION(name, ...) template struct operation<__VA_ARGS__>;
