@@ -13,12 +13,12 @@ namespace rwkv7_bench {
 using one_thread_executor = rwkv7::dispatch_executor<>;
 using two_thread_executor = rwkv7::dispatch_executor<rwkv7::spin_executor>;
 
-inline const std::shared_ptr<one_spin_executor>& one_thread() {
-  static const auto exec = std::make_shared<one_spin_executor>();
+inline const std::shared_ptr<one_thread_executor>& one_thread() {
+  static const auto exec = std::make_shared<one_thread_executor>();
   return exec;
 }
-inline const std::shared_ptr<two_spin_executor>& two_threads() {
-  static const auto exec = std::make_shared<two_spin_executor>(rwkv7::spin_executor(2));
+inline const std::shared_ptr<two_thread_executor>& two_threads() {
+  static const auto exec = std::make_shared<two_thread_executor>(rwkv7::spin_executor(2));
   return exec;
 }
 /// For all rows, those too that exist already.
