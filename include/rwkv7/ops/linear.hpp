@@ -15,7 +15,7 @@ diagnosis validate_linear(const linear_inputs<T>& in, const std::type_identity_t
   const index_t B = in.x.extent(0), tokens = in.x.extent(1);
   return checker("linear")
       .operand("x", in.x, {{"B", B}, {"T", tokens}, {"in", in.x.extent(2)}})
-      .operand("weight", in.weight, {{"out", in.weight.extent(0)}, {"in", in.x.extent(2)}})
+      .matrix("weight", in.weight, {{"out", in.weight.extent(0)}, {"in", in.x.extent(2)}})
       .operand("y", y, {{"B", B}, {"T", tokens}, {"out", in.weight.extent(0)}})
       .writable("y", y)
       .disjoint("y", y, "x", in.x)

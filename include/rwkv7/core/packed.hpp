@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/// How a quantised matrix [rows, columns] lies in memory, the same on every machine, little-endian.
+///
+///   value(r, k) = scale · code          int8, int8_rows: code = byte - 128;  int4: nibble - 8;  nf4: nf4_values[nibble]
+///
+///   codes    panels of 16 rows, the last one filled up with zeros. A panel is a sequence of groups of 64 bytes:
+///              8 bits   4 columns: byte 4 r + j is row r of the panel, column j of the group
+///              4 bits   8 columns: byte 4 r + j holds column j in its low nibble, column 4 + j in its high one
+///   scales   behind all codes. bf16, [panels, columns / block, 16]; for int8_rows f32, [panels, 16]
+///
+/// Sixteen rows side by side, because then the lanes of a register are rows: a group is multiplied by four inputs
+/// broadcast to all lanes (what the dot instructions of x86 and ARM take), and no lane is ever summed across. No part
+/// needs an alignment; codes at a multiple of 64 bytes are read fastest.
+#pragma once
+
+#include <cstring>
+
+#include "rwkv7/core/dtype.hpp"
+
+namespace rwkv7 {
+
+/// Rows of a panel.
+inline constexpr index_t panel_rows = 16;
+
+/// The sixteen values of NormalFloat4: quantiles of the normal distribution, scaled to [-1, 1] with 0 among them
+/// (Dettmers et al. 2023, QLoRA, appendix E).
+inline constexpr float nf4_values[16] = {
+    -1.0f,          -0.6961928f,    -0.52507305f,   -0.39491749f, -0.28444138f, -0.18477343f, -0.091050036f, 0.0f,
+    0.07958029956f, 0.16093020141f, 0.24611230195f, 0.33791524f,  0.44070983f,  0.562617f,    0.72295684f,   1.0f};
+
+/// Neighbours of a row that share a scale, of a format with a scale per block. int8_rows has one per row, of any whole
+/// number of these.
+constexpr index_t quantised_block(dtype t) noexcept { return t == dtype::nf4 ? 64 : 32; }
+
+namespace detail {
+
+/// Where what is in a packed matrix.
+struct packed_layout {
+  dtype type;
+  index_t rows, columns;
+
+  constexpr index_t panels() const noexcept { return (rows + panel_rows - 1) / panel_rows; }
+  constexpr bool nibbles() const noexcept { return type == dtype::int4 || type == dtype::nf4; }
+  /// Bytes of the codes of one panel, of its scales.
+  constexpr index_t panel_codes() const noexcept { return panel_rows * columns / (nibbles() ? 2 : 1); }
+  constexpr index_t panel_scales() const noexcept {
+    return type == dtype::int8_rows ? panel_rows * 4 : columns / quantised_block(type) * panel_rows * 2;
+  }
+  constexpr index_t scales() const noexcept { return panels() * panel_codes(); }
+  constexpr index_t size() const noexcept { return panels() * (panel_codes() + panel_scales()); }
+
+  /// The byte with the code, and how far it is to be shifted right.
+  constexpr index_t code_at(index_t r, index_t k) const noexcept {
+    const index_t group = nibbles() ? k / 8 : k / 4;
+    return r / panel_rows * panel_codes() + group * 64 + r % panel_rows * 4 + k % 4;
+  }
+  constexpr int shift(index_t k) const noexcept { return nibbles() && k % 8 >= 4 ? 4 : 0; }
+  /// The first byte of the scale.
+  constexpr index_t scale_at(index_t r, index_t k) const noexcept {
+    const index_t panel = scales() + r / panel_rows * panel_scales();
+    return type == dtype::int8_rows
+               ? panel + r % panel_rows * 4
+               : panel + (k / quantised_block(type) * panel_rows + r % panel_rows) * 2;
+  }
+};
+
+/// A code as the number that its scale multiplies.
+constexpr double decoded(dtype type, unsigned code) noexcept {
+  if (type == dtype::nf4) return static_cast<double>(nf4_values[code]);
+  return static_cast<double>(static_cast<int>(code) - (type == dtype::int4 ? 8 : 128));
+}
+
+}  // namespace detail
+
+/// Bytes of a packed matrix, whose columns are a multiple of quantised_block.
+constexpr std::size_t packed_size(dtype type, index_t rows, index_t columns) noexcept {
+  return static_cast<std::size_t>(detail::packed_layout{type, rows, columns}.size());
+}
+
+/// One element of the packed matrix at `data`, exactly.
+inline double packed_value(const void* data, dtype type, index_t rows, index_t columns, index_t r, index_t k) noexcept {
+  const detail::packed_layout at{type, rows, columns};
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  const unsigned code = static_cast<unsigned>(bytes[at.code_at(r, k)]) >> at.shift(k) & (at.nibbles() ? 15u : 255u);
+  float scale = 0;
+  if (type == dtype::int8_rows) {
+    std::memcpy(&scale, bytes + at.scale_at(r, k), sizeof scale);
+  } else {
+    bf16 stored{};
+    std::memcpy(&stored.bits, bytes + at.scale_at(r, k), sizeof stored.bits);
+    scale = stored.to_float();
+  }
+  return static_cast<double>(scale) * detail::decoded(type, code);
+}
+
+}  // namespace rwkv7
