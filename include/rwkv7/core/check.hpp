@@ -142,10 +142,10 @@ class checker {
   checker& disjoint(const char* output, const view<T, R1>& out, const char* parameter, const weights<R2>& w) noexcept {
     if constexpr (R2 == 2)
       if (w && is_quantised(w.type()))
-        return disjoint(output, out, parameter,
-                        view<const std::byte, 1>(
-                            static_cast<const std::byte*>(w.data()),
-                            {static_cast<index_t>(packed_size(w.type(), w.extent(0), w.extent(1)))}));
+        return disjoint(
+            output, out, parameter,
+            view<const std::byte, 1>(static_cast<const std::byte*>(w.data()),
+                                     {static_cast<index_t>(quantised_size(w.type(), w.extent(0), w.extent(1)))}));
     return w ? w.visit([&](const auto& in) -> checker& { return disjoint(output, out, parameter, in); }) : *this;
   }
   /// In place is fine, partial overlap is not.

@@ -57,12 +57,12 @@ struct f16 {
   }
 };
 
-/// What a parameter tensor holds. From int8 on: a matrix in a packed format, see rwkv7/core/packed.hpp.
+/// What a parameter tensor holds. From int8 on: a matrix in a packed format, see rwkv7/core/quantised.hpp.
 enum class dtype : std::uint8_t { f32, f16, bf16, int8, int8_rows, int4, nf4 };
 
 /// Whether it is a packed format, whose elements have no address of their own.
 constexpr bool is_quantised(dtype t) noexcept { return t >= dtype::int8; }
-/// Bytes of one element; 0 where it is quantised: packed_size of rwkv7/core/packed.hpp counts those.
+/// Bytes of one element; 0 where it is quantised: quantised_size of rwkv7/core/quantised.hpp counts those.
 constexpr std::size_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : is_quantised(t) ? 0 : 2; }
 /// "f32", "f16", "bf16", "int8", "int8_rows", "int4", "nf4"
 constexpr const char* name_of(dtype t) noexcept {

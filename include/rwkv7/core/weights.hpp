@@ -10,7 +10,7 @@
 #include <cstddef>
 
 #include "rwkv7/core/dtype.hpp"
-#include "rwkv7/core/packed.hpp"
+#include "rwkv7/core/quantised.hpp"
 #include "rwkv7/core/view.hpp"
 
 namespace rwkv7 {
@@ -26,7 +26,7 @@ class weights {
 
   /// Absent: no data, all extents 0.
   constexpr weights() noexcept = default;
-  /// A dense row-major tensor at `data`, or, of a quantised type, a packed matrix (core/packed.hpp).
+  /// A dense row-major tensor at `data`, or, of a quantised type, a packed matrix (core/quantised.hpp).
   constexpr weights(const void* data, dtype type, const index_array& extents) noexcept
       : data_(data), extents_(extents), strides_(dense_strides(extents)), type_(type) {}
   /// A view of one of the three element types, with its strides.
@@ -91,7 +91,8 @@ class weights {
         break;
     }
     if constexpr (Rank == 2)
-      if (is_quantised(type_)) return packed_value(data_, type_, extents_[0], extents_[1], static_cast<index_t>(i)...);
+      if (is_quantised(type_))
+        return quantised_value(data_, type_, extents_[0], extents_[1], static_cast<index_t>(i)...);
     return static_cast<double>(as<float>()(i...));
   }
 

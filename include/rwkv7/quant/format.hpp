@@ -5,12 +5,12 @@
 #include <cmath>
 #include <concepts>
 
-#include "rwkv7/core/packed.hpp"
+#include "rwkv7/core/quantised.hpp"
 
 namespace rwkv7::quant {
 
 /// A format: the scale of n neighbours, and the code of a number under a scale. Both are deterministic and the same on
-/// every machine; the storage is that of core/packed.hpp.
+/// every machine; the storage is that of core/quantised.hpp.
 template <class F>
 concept quant_format = requires(const float* x, index_t n, float value, float scale) {
   { F::type } -> std::convertible_to<dtype>;

@@ -8,16 +8,17 @@ namespace rwkv7::quant {
 
 /// value = scale · nf4_values[code], scale in bf16.
 ///
-/// Error: the scale is the one of least squared error among twenty around the largest magnitude. A single weight is off
-/// by at most 0.35 of the largest magnitude of its block.
+/// Error: the scale is the one of least squared error among ten around the largest magnitude, with either sign, each
+/// improved once. Of normal weights the relative L2 error is 0.083. A single weight is off by at most 0.35 of the
+/// largest magnitude of its block.
 struct nf4 {
   static constexpr dtype type = dtype::nf4;  // in weights<2>
   /// For n neighbours.
   static float scale(const float* x, index_t n) noexcept {
     scale_search<nf4> search(x, n);
     const float full = largest(x, n);
-    for (int i = 0; i < 10; ++i) {
-      const float part = 0.7f + 0.04f * static_cast<float>(i);
+    for (int i = 0; i < 5; ++i) {
+      const float part = 0.7f + 0.1f * static_cast<float>(i);
       search.consider(full * part), search.consider(-full * part);
     }
     return search.best();

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "rwkv7/backend/cpu/simd.hpp"
-#include "rwkv7/core/packed.hpp"
+#include "rwkv7/core/quantised.hpp"
 
 #if defined(__ARM_FEATURE_DOTPROD)
 #include <arm_neon.h>
@@ -74,7 +74,7 @@ inline constexpr int zero_code = Nibbles ? 8 : 128;
 
 /// sums[r][row] = Σ_k (code[row][k] - zero_code) x[r][k] over dot_columns columns of a panel, for Rows inputs.
 ///
-///   codes   8 groups of 64 bytes, or 4 of nibbles, as core/packed.hpp has them
+///   codes   8 groups of 64 bytes, or 4 of nibbles, as core/quantised.hpp has them
 ///   inputs  row r's 64 bytes at inputs + r · stride
 ///   totals  Σ_k x[r][k]
 template <class Arch, bool Nibbles, int Rows>
@@ -85,7 +85,8 @@ RWKV7_INLINE void dot_panel(by_bytes, const unsigned char* codes, const unsigned
   if constexpr (lanes<Arch> == 16) {
     __m512i high[Rows], low[Rows];
     RWKV7_UNROLL
-    for (int r = 0; r < Rows; ++r) high[r] = _mm512_setzero_si512(), low[r] = _mm512_set1_epi32(-zero_code<Nibbles> * totals[r]);
+    for (int r = 0; r < Rows; ++r)
+      high[r] = _mm512_setzero_si512(), low[r] = _mm512_set1_epi32(-zero_code<Nibbles> * totals[r]);
     const auto add = [&](__m512i code, int quad) RWKV7_INLINE_LAMBDA {
       RWKV7_UNROLL
       for (int r = 0; r < Rows; ++r) {
@@ -123,7 +124,8 @@ RWKV7_INLINE void dot_panel(by_bytes, const unsigned char* codes, const unsigned
     for (int half = 0; half < 2; ++half) {
       __m256i high[Rows], low[Rows];
       RWKV7_UNROLL
-      for (int r = 0; r < Rows; ++r) high[r] = _mm256_setzero_si256(), low[r] = _mm256_set1_epi32(-zero_code<Nibbles> * totals[r]);
+      for (int r = 0; r < Rows; ++r)
+        high[r] = _mm256_setzero_si256(), low[r] = _mm256_set1_epi32(-zero_code<Nibbles> * totals[r]);
       const auto add = [&](__m256i code, int quad) RWKV7_INLINE_LAMBDA {
         RWKV7_UNROLL
         for (int r = 0; r < Rows; ++r) {
@@ -178,8 +180,7 @@ RWKV7_INLINE void dot_panel(by_bytes, const unsigned char* codes, const unsigned
         }
       }
       RWKV7_UNROLL
-      for (int r = 0; r < Rows; ++r)
-        vst1q_s32(sums[r] + 4 * quarter, vaddq_s32(vshlq_n_s32(high[r], 7), low[r]));
+      for (int r = 0; r < Rows; ++r) vst1q_s32(sums[r] + 4 * quarter, vaddq_s32(vshlq_n_s32(high[r], 7), low[r]));
     }
   }
 #endif
@@ -240,8 +241,7 @@ RWKV7_INLINE void dot_panel(by_pairs, const unsigned char* codes, const unsigned
       const __m128i first = _mm_unpacklo_epi8(code, zero), second = _mm_unpackhi_epi8(code, zero);
       RWKV7_UNROLL
       for (int r = 0; r < Rows; ++r) {
-        const __m128i half =
-            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(inputs + r * stride + 8 * quad));
+        const __m128i half = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(inputs + r * stride + 8 * quad));
         const __m128i x = _mm_unpacklo_epi64(half, half);
         sum[r][0] = _mm_add_epi32(sum[r][0], _mm_madd_epi16(first, x));
         sum[r][1] = _mm_add_epi32(sum[r][1], _mm_madd_epi16(second, x));
@@ -260,7 +260,8 @@ RWKV7_INLINE void dot_panel(by_pairs, const unsigned char* codes, const unsigned
     RWKV7_UNROLL
     for (int r = 0; r < Rows; ++r) {
       const __m128 a = _mm_castsi128_ps(sum[r][0]), b = _mm_castsi128_ps(sum[r][1]);
-      const __m128i even = _mm_castps_si128(_mm_shuffle_ps(a, b, 0x88)), odd = _mm_castps_si128(_mm_shuffle_ps(a, b, 0xdd));
+      const __m128i even = _mm_castps_si128(_mm_shuffle_ps(a, b, 0x88)),
+                    odd = _mm_castps_si128(_mm_shuffle_ps(a, b, 0xdd));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(sums[r] + 4 * pair),
                        _mm_add_epi32(_mm_add_epi32(even, odd), _mm_set1_epi32(-zero_code<Nibbles> * totals[r])));
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Products with a quantised matrix, core/packed.hpp.
+/// Products with a quantised matrix, core/quantised.hpp.
 ///
 /// int8 and int4: inputs become integers of 15 bits under a scale for each 32 neighbours, their products with the codes
 /// are exact integers (integer_dot.hpp), and the scales of weights and inputs are applied once for 32 columns. Rounding
@@ -127,6 +127,21 @@ struct panel_sums {
   }
 };
 
+/// Asks for what a single row of inputs will want. The processors' own prefetch follows the codes, but starts anew at
+/// each page and finds the scales late: measured on Zen 5, 20 % of a product whose weights come from memory.
+RWKV7_INLINE void prefetch(const unsigned char* p) noexcept {
+#if defined(__GNUC__)
+  __builtin_prefetch(p);
+#else
+  static_cast<void>(p);
+#endif
+}
+template <index_t Bytes>
+RWKV7_INLINE void fetch_ahead(const unsigned char* codes) noexcept {
+  RWKV7_UNROLL
+  for (index_t i = 0; i < Bytes; i += 64) prefetch(codes + i + 8192);
+}
+
 /// One panel times some rows of rounded inputs, `blocks` blocks of dot_columns from `block` of the panel on.
 template <class Arch, dtype Type, int Rows>
 RWKV7_INLINE void add_integer_panel(const unsigned char* codes, const unsigned char* scales, const integer_inputs& in,
@@ -134,6 +149,10 @@ RWKV7_INLINE void add_integer_panel(const unsigned char* codes, const unsigned c
   constexpr bool nibbles = Type == dtype::int4;
   constexpr index_t code_bytes = panel_rows * dot_columns / (nibbles ? 2 : 1);
   for (index_t b = 0; b < blocks; ++b) {
+    if constexpr (Rows == 1) {
+      fetch_ahead<code_bytes>(codes + b * code_bytes);
+      if (Type != dtype::int8_rows && b % 2 == 0) prefetch(scales + b * panel_rows * 2 + 1024);
+    }
     std::int32_t product[Rows][panel_rows], total[Rows];
     RWKV7_UNROLL
     for (int r = 0; r < Rows; ++r) total[r] = in.total[first_block + r * blocks + b];
@@ -143,7 +162,8 @@ RWKV7_INLINE void add_integer_panel(const unsigned char* codes, const unsigned c
     RWKV7_UNROLL
     for (int v = 0; v < sum.vectors; ++v) {
       vec<Arch> scale(1.0f);
-      if constexpr (Type != dtype::int8_rows) scale = load_scales<Arch>(scales + b * panel_rows * 2 + v * lanes<Arch> * 2);
+      if constexpr (Type != dtype::int8_rows)
+        scale = load_scales<Arch>(scales + b * panel_rows * 2 + v * lanes<Arch> * 2);
       RWKV7_UNROLL
       for (int r = 0; r < Rows; ++r) {
         const auto exact = xsimd::to_float(ivec<Arch>::load_unaligned(product[r] + v * lanes<Arch>));
@@ -159,7 +179,7 @@ RWKV7_INLINE void add_integer_panel(const unsigned char* codes, const unsigned c
 template <class Arch, dtype Type>
 void integer_products(const product_rows& p, const weights<2>& w, index_t begin, index_t end) noexcept {
   const index_t rows = p.x.extent(0) * p.x.extent(1), K = p.x.extent(2);
-  const rwkv7::detail::packed_layout at{Type, w.extent(0), K};
+  const rwkv7::detail::quantised_layout at{Type, w.extent(0), K};
   const auto* codes = static_cast<const unsigned char*>(w.data());
   const auto* scales = codes + at.scales();
   const index_t tile = rows < tile_input_rows ? rows : tile_input_rows;
@@ -167,7 +187,8 @@ void integer_products(const product_rows& p, const weights<2>& w, index_t begin,
   integer_inputs in;
   for (index_t row = 0; row < rows; row += tile)
     for (index_t k = 0; k < K; k += chunk) {
-      const index_t height = rows - row < tile ? rows - row : tile, blocks = (K - k < chunk ? K - k : chunk) / dot_columns;
+      const index_t height = rows - row < tile ? rows - row : tile,
+                    blocks = (K - k < chunk ? K - k : chunk) / dot_columns;
       for (index_t r = 0; r < height; ++r)
         for (index_t b = 0; b < blocks; ++b) {
           const index_t i = r * blocks + b;
@@ -183,8 +204,9 @@ void integer_products(const product_rows& p, const weights<2>& w, index_t begin,
             sum.clear();
           else
             sum.load(p, row + r, o, count);
-          add_integer_panel<Arch, Type>(code, Type == dtype::int8_rows ? scale : scale + k / dot_columns * panel_rows * 2,
-                                        in, r * blocks, blocks, sum);
+          add_integer_panel<Arch, Type>(code,
+                                        Type == dtype::int8_rows ? scale : scale + k / dot_columns * panel_rows * 2, in,
+                                        r * blocks, blocks, sum);
           if constexpr (Type == dtype::int8_rows)
             if (k + chunk >= K) sum.scale(scale);
           sum.store(p, row + r, o, count);
@@ -208,7 +230,8 @@ inline constexpr index_t nf4_group = 8, nf4_block = 64;
 
 /// The values of one group of a panel: value[column][register].
 template <class Arch>
-RWKV7_INLINE void decode_nf4(const unsigned char* group, vec<Arch> (&value)[nf4_group][panel_rows / lanes<Arch>]) noexcept {
+RWKV7_INLINE void decode_nf4(const unsigned char* group,
+                             vec<Arch> (&value)[nf4_group][panel_rows / lanes<Arch>]) noexcept {
 #if defined(__AVX512F__)
   if constexpr (lanes<Arch> == 16) {
     const __m512 table = _mm512_loadu_ps(nf4_values);
@@ -236,8 +259,12 @@ RWKV7_INLINE void decode_nf4(const unsigned char* group, vec<Arch> (&value)[nf4_
 template <class Arch, int Rows>
 RWKV7_INLINE void add_nf4_panel(const unsigned char* codes, const unsigned char* scales, const float* const* x,
                                 index_t blocks, panel_sums<Arch, Rows>& sum) noexcept {
-  constexpr int partial = 2;
+  constexpr int partial = 4;
   for (index_t b = 0; b < blocks; ++b) {
+    if constexpr (Rows == 1) {
+      fetch_ahead<panel_rows * nf4_block / 2>(codes);
+      if (b % 2 == 0) prefetch(scales + b * panel_rows * 2 + 512);
+    }
     panel_sums<Arch, Rows> part[partial];
     RWKV7_UNROLL
     for (auto& each : part) each.clear();
@@ -260,7 +287,8 @@ RWKV7_INLINE void add_nf4_panel(const unsigned char* codes, const unsigned char*
       const auto scale = load_scales<Arch>(scales + b * panel_rows * 2 + v * lanes<Arch> * 2);
       RWKV7_UNROLL
       for (int r = 0; r < Rows; ++r)
-        sum.at[r][v] = cpu::fma<Arch>(part[0].at[r][v] + part[1].at[r][v], scale, sum.at[r][v]);
+        sum.at[r][v] = cpu::fma<Arch>((part[0].at[r][v] + part[1].at[r][v]) + (part[2].at[r][v] + part[3].at[r][v]),
+                                      scale, sum.at[r][v]);
     }
   }
 }
@@ -269,7 +297,7 @@ RWKV7_INLINE void add_nf4_panel(const unsigned char* codes, const unsigned char*
 template <class Arch>
 void nf4_products(const product_rows& p, const weights<2>& w, index_t begin, index_t end) noexcept {
   const index_t rows = p.x.extent(0) * p.x.extent(1), K = p.x.extent(2);
-  const rwkv7::detail::packed_layout at{dtype::nf4, w.extent(0), K};
+  const rwkv7::detail::quantised_layout at{dtype::nf4, w.extent(0), K};
   const auto* codes = static_cast<const unsigned char*>(w.data());
   for (index_t o = begin; o < end; o += panel_rows) {
     const index_t panel = o / panel_rows, count = end - o < panel_rows ? end - o : panel_rows;
@@ -282,7 +310,7 @@ void nf4_products(const product_rows& p, const weights<2>& w, index_t begin, ind
                                 K / nf4_block, sum);
       sum.store(p, row, o, count);
     };
-    constexpr int together = lanes<Arch> == 16 ? 8 : 2;
+    constexpr int together = lanes<Arch> == 16 ? 4 : 2;
     index_t row = 0;
     for (; row + together <= rows; row += together) {
       panel_sums<Arch, together> sum;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// How a quantised matrix [rows, columns] lies in memory, the same on every machine, little-endian.
 ///
-///   value(r, k) = scale · code          int8, int8_rows: code = byte - 128;  int4: nibble - 8;  nf4: nf4_values[nibble]
+///   value(r, k) = scale · code          int8, int8_rows: code = byte - 128;  int4: nibble - 8;  nf4:
+///   nf4_values[nibble]
 ///
 ///   codes    panels of 16 rows, the last one filled up with zeros. A panel is a sequence of groups of 64 bytes:
 ///              8 bits   4 columns: byte 4 r + j is row r of the panel, column j of the group
@@ -35,7 +36,7 @@ constexpr index_t quantised_block(dtype t) noexcept { return t == dtype::nf4 ? 6
 namespace detail {
 
 /// Where what is in a packed matrix.
-struct packed_layout {
+struct quantised_layout {
   dtype type;
   index_t rows, columns;
 
@@ -58,9 +59,8 @@ struct packed_layout {
   /// The first byte of the scale.
   constexpr index_t scale_at(index_t r, index_t k) const noexcept {
     const index_t panel = scales() + r / panel_rows * panel_scales();
-    return type == dtype::int8_rows
-               ? panel + r % panel_rows * 4
-               : panel + (k / quantised_block(type) * panel_rows + r % panel_rows) * 2;
+    return type == dtype::int8_rows ? panel + r % panel_rows * 4
+                                    : panel + (k / quantised_block(type) * panel_rows + r % panel_rows) * 2;
   }
 };
 
@@ -73,13 +73,14 @@ constexpr double decoded(dtype type, unsigned code) noexcept {
 }  // namespace detail
 
 /// Bytes of a packed matrix, whose columns are a multiple of quantised_block.
-constexpr std::size_t packed_size(dtype type, index_t rows, index_t columns) noexcept {
-  return static_cast<std::size_t>(detail::packed_layout{type, rows, columns}.size());
+constexpr std::size_t quantised_size(dtype type, index_t rows, index_t columns) noexcept {
+  return static_cast<std::size_t>(detail::quantised_layout{type, rows, columns}.size());
 }
 
 /// One element of the packed matrix at `data`, exactly.
-inline double packed_value(const void* data, dtype type, index_t rows, index_t columns, index_t r, index_t k) noexcept {
-  const detail::packed_layout at{type, rows, columns};
+inline double quantised_value(const void* data, dtype type, index_t rows, index_t columns, index_t r,
+                              index_t k) noexcept {
+  const detail::quantised_layout at{type, rows, columns};
   const auto* bytes = static_cast<const unsigned char*>(data);
   const unsigned code = static_cast<unsigned>(bytes[at.code_at(r, k)]) >> at.shift(k) & (at.nibbles() ? 15u : 255u);
   float scale = 0;
