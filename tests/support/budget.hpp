@@ -51,6 +51,8 @@ inline double of_normal_weights(rwkv7::dtype type) {
 
 /// A whole model of random parameters in float. Relative L2. Two to three layers; NumPy in float reaches 1.1e-6.
 inline constexpr double model = 2e-6;
+/// A model with quantised matrices in float: inputs rounded in every product, as rounded_inputs. Relative L2 of logits.
+inline constexpr double quantised_model = 3e-4;
 /// The published checkpoint of 12 layers in float: max abs of the logits after its prompt of 3 tokens (the published
 /// ones are float too: NumPy in float64 is 3.7e-7 from them), max abs of all logits of 64 tokens, relative L2 of the
 /// states.

@@ -16,6 +16,12 @@
 #include <arm_neon.h>
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"        // as in simd.hpp
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // likewise
+#endif
+
 namespace rwkv7::backend::cpu {
 
 /// Inputs are in [-input_most, input_most].
@@ -285,3 +291,7 @@ RWKV7_INLINE void dot_panel(by_pairs, const unsigned char* codes, const unsigned
 }
 
 }  // namespace rwkv7::backend::cpu
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

@@ -17,6 +17,12 @@
 #include "rwkv7/backend/cpu/integer_dot.hpp"
 #include "rwkv7/core/weights.hpp"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"        // as in simd.hpp
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // likewise
+#endif
+
 namespace rwkv7::backend::cpu {
 
 /// Elements of the inputs of a tile, 2 bytes each, and rows of it at most.
@@ -339,3 +345,7 @@ void quantised_products(const product_rows& p, const weights<2>& w, index_t begi
 }
 
 }  // namespace rwkv7::backend::cpu
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
