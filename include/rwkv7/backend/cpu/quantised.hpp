@@ -133,7 +133,7 @@ struct panel_sums {
   }
 };
 
-/// Asks for what a single row of inputs will want. The processors' own prefetch follows the codes, but starts anew at
+/// Asks for what comes soon. The processors' own prefetch follows the codes, but starts anew at
 /// each page and finds the scales late: measured on Zen 5, 20 % of a product whose weights come from memory.
 RWKV7_INLINE void prefetch(const unsigned char* p) noexcept {
 #if defined(__GNUC__)
@@ -148,44 +148,41 @@ RWKV7_INLINE void fetch_ahead(const unsigned char* codes) noexcept {
   for (index_t i = 0; i < Bytes; i += 64) prefetch(codes + i + 8192);
 }
 
-/// One panel times some rows of rounded inputs, `blocks` blocks of dot_columns from `block` of the panel on.
-template <class Arch, dtype Type, int Rows>
+/// One panel times some rows of rounded inputs, `blocks` blocks of dot_columns. `scales` are those of the blocks; null
+/// for int8_rows, whose scales come last.
+template <class Arch, bool Nibbles, int Rows>
 RWKV7_INLINE void add_integer_panel(const unsigned char* codes, const unsigned char* scales, const integer_inputs& in,
                                     index_t first_block, index_t blocks, panel_sums<Arch, Rows>& sum) noexcept {
-  constexpr bool nibbles = Type == dtype::int4;
-  constexpr index_t code_bytes = panel_rows * dot_columns / (nibbles ? 2 : 1);
+  constexpr index_t code_bytes = panel_rows * dot_columns / (Nibbles ? 2 : 1);
   for (index_t b = 0; b < blocks; ++b) {
-    if constexpr (Rows == 1) {
-      fetch_ahead<code_bytes>(codes + b * code_bytes);
-      if (Type != dtype::int8_rows && b % 2 == 0) prefetch(scales + b * panel_rows * 2 + 1024);
-    }
+    fetch_ahead<code_bytes>(codes + b * code_bytes);
+    if (scales && b % 2 == 0) prefetch(scales + b * panel_rows * 2 + 1024);
     std::int32_t product[Rows][panel_rows], total[Rows];
     RWKV7_UNROLL
     for (int r = 0; r < Rows; ++r) total[r] = in.total[first_block + r * blocks + b];
-    dot_panel<Arch, nibbles, Rows>(dot_unit<Arch>{}, codes + b * code_bytes,
+    dot_panel<Arch, Nibbles, Rows>(dot_unit<Arch>{}, codes + b * code_bytes,
                                    in.bytes + (first_block + b) * dot_columns * 2, blocks * dot_columns * 2, total,
                                    product);
     RWKV7_UNROLL
     for (int v = 0; v < sum.vectors; ++v) {
       vec<Arch> scale(1.0f);
-      if constexpr (Type != dtype::int8_rows)
-        scale = load_scales<Arch>(scales + b * panel_rows * 2 + v * lanes<Arch> * 2);
+      if (scales) scale = load_scales<Arch>(scales + (b * panel_rows + v * lanes<Arch>)*2);
       RWKV7_UNROLL
       for (int r = 0; r < Rows; ++r) {
         const auto exact = xsimd::to_float(ivec<Arch>::load_unaligned(product[r] + v * lanes<Arch>));
         const vec<Arch> input(in.scale[first_block + r * blocks + b]);
-        sum.at[r][v] = Type == dtype::int8_rows ? cpu::fma<Arch>(exact, input, sum.at[r][v])
-                                                : cpu::fma<Arch>(exact * input, scale, sum.at[r][v]);
+        sum.at[r][v] = cpu::fma<Arch>(exact * input, scale, sum.at[r][v]);
       }
     }
   }
 }
 
 /// Outputs [begin, end) of all rows; begin is a multiple of panel_rows.
-template <class Arch, dtype Type>
+template <class Arch, bool Nibbles>
 void integer_products(const product_rows& p, const weights<2>& w, index_t begin, index_t end) noexcept {
   const index_t rows = p.x.extent(0) * p.x.extent(1), K = p.x.extent(2);
-  const rwkv7::detail::quantised_layout at{Type, w.extent(0), K};
+  const rwkv7::detail::quantised_layout at{w.type(), w.extent(0), K};
+  const bool by_rows = w.type() == dtype::int8_rows;
   const auto* codes = static_cast<const unsigned char*>(w.data());
   const auto* scales = codes + at.scales();
   const index_t tile = rows < tile_input_rows ? rows : tile_input_rows;
@@ -203,18 +200,16 @@ void integer_products(const product_rows& p, const weights<2>& w, index_t begin,
         }
       for (index_t o = begin; o < end; o += panel_rows) {
         const index_t panel = o / panel_rows, count = end - o < panel_rows ? end - o : panel_rows;
-        const auto* code = codes + panel * at.panel_codes() + panel_rows * k / (at.nibbles() ? 2 : 1);
+        const auto* code = codes + panel * at.panel_codes() + panel_rows * k / (Nibbles ? 2 : 1);
         const auto* scale = scales + panel * at.panel_scales();
         const auto add = [&](index_t r, auto& sum) RWKV7_INLINE_LAMBDA {
           if (k == 0)
             sum.clear();
           else
             sum.load(p, row + r, o, count);
-          add_integer_panel<Arch, Type>(code,
-                                        Type == dtype::int8_rows ? scale : scale + k / dot_columns * panel_rows * 2, in,
-                                        r * blocks, blocks, sum);
-          if constexpr (Type == dtype::int8_rows)
-            if (k + chunk >= K) sum.scale(scale);
+          const auto* from = by_rows ? nullptr : scale + k / dot_columns * panel_rows * 2;
+          add_integer_panel<Arch, Nibbles>(code, from, in, r * blocks, blocks, sum);
+          if (by_rows && k + chunk >= K) sum.scale(scale);
           sum.store(p, row + r, o, count);
         };
         constexpr int together = panel_inputs<Arch>;
@@ -332,16 +327,9 @@ void nf4_products(const product_rows& p, const weights<2>& w, index_t begin, ind
 /// y[.., o] = Σ_k w[o][k] x[.., k] for outputs [begin, end) of every row.
 template <class Arch>
 void quantised_products(const product_rows& p, const weights<2>& w, index_t begin, index_t end) noexcept {
-  switch (w.type()) {
-    case dtype::int8:
-      return integer_products<Arch, dtype::int8>(p, w, begin, end);
-    case dtype::int8_rows:
-      return integer_products<Arch, dtype::int8_rows>(p, w, begin, end);
-    case dtype::int4:
-      return integer_products<Arch, dtype::int4>(p, w, begin, end);
-    default:
-      return nf4_products<Arch>(p, w, begin, end);
-  }
+  if (w.type() == dtype::nf4) return nf4_products<Arch>(p, w, begin, end);
+  if (w.type() == dtype::int4) return integer_products<Arch, true>(p, w, begin, end);
+  integer_products<Arch, false>(p, w, begin, end);
 }
 
 }  // namespace rwkv7::backend::cpu
