@@ -20,39 +20,41 @@ namespace {
 
 /// The values of a packed matrix, read from the first byte to the last as the header describes them.
 std::vector<double> unpacked(const std::vector<std::byte>& bytes, dtype type, index_t rows, index_t columns) {
-  const bool nibbles = type == dtype::int4 || type == dtype::nf4;
-  const index_t panels = (rows + 15) / 16, group = nibbles ? 8 : 4;
-  std::vector<double> codes(static_cast<std::size_t>(panels * 16 * columns));
+  const bool nibbles = type == dtype::int4 || type == dtype::nf4, by_rows = type == dtype::int8_rows;
+  const index_t panels = (rows + 15) / 16, group = nibbles ? 8 : 4, block = type == dtype::nf4 ? 64 : 32;
+  std::vector<double> values(static_cast<std::size_t>(panels * 16 * columns));
   std::size_t at = 0;
   const auto put = [&](index_t row, index_t column, unsigned code) {
     const double value = type == dtype::nf4    ? static_cast<double>(nf4_values[code])
                          : type == dtype::int4 ? static_cast<double>(code) - 8
                                                : static_cast<double>(code) - 128;
-    codes[static_cast<std::size_t>(row * columns + column)] = value;
+    values[static_cast<std::size_t>(row * columns + column)] = value;
   };
-  for (index_t panel = 0; panel < panels; ++panel)
-    for (index_t first = 0; first < columns; first += group)
-      for (index_t row = 0; row < 16; ++row)
-        for (index_t j = 0; j < 4; ++j) {
-          const auto byte = std::to_integer<unsigned>(bytes[at++]);
-          put(16 * panel + row, first + j, nibbles ? byte % 16 : byte);
-          if (nibbles) put(16 * panel + row, first + 4 + j, byte / 16);
-        }
-  const index_t block = type == dtype::int8_rows ? columns : type == dtype::nf4 ? 64 : 32;
-  for (index_t panel = 0; panel < panels; ++panel)
-    for (index_t first = 0; first < columns; first += block)
-      for (index_t row = 0; row < 16; ++row) {
-        std::uint32_t bits = 0;
-        const std::size_t size = type == dtype::int8_rows ? 4 : 2;
-        for (std::size_t i = 0; i < size; ++i) bits |= std::to_integer<std::uint32_t>(bytes[at++]) << (8 * i);
-        const float scale = std::bit_cast<float>(size == 4 ? bits : bits << 16);
-        for (index_t k = 0; k < block; ++k)
-          codes[static_cast<std::size_t>((16 * panel + row) * columns + first + k)] *= static_cast<double>(scale);
-      }
+  const auto scale_row = [&](index_t row, index_t first, index_t count) {
+    std::uint32_t bits = 0;
+    const std::size_t size = by_rows ? 4 : 2;
+    for (std::size_t i = 0; i < size; ++i) bits |= std::to_integer<std::uint32_t>(bytes[at++]) << (8 * i);
+    const float scale = std::bit_cast<float>(by_rows ? bits : bits << 16);
+    for (index_t k = first; k < first + count; ++k)
+      values[static_cast<std::size_t>(row * columns + k)] *= static_cast<double>(scale);
+  };
+  for (index_t panel = 0; panel < panels; ++panel) {
+    for (index_t first = 0; first < columns; first += block) {
+      for (index_t k = first; k < first + block; k += group)
+        for (index_t row = 0; row < 16; ++row)
+          for (index_t j = 0; j < 4; ++j) {
+            const auto byte = std::to_integer<unsigned>(bytes[at++]);
+            put(16 * panel + row, k + j, nibbles ? byte % 16 : byte);
+            if (nibbles) put(16 * panel + row, k + 4 + j, byte / 16);
+          }
+      for (index_t row = 0; row < 16 && !by_rows; ++row) scale_row(16 * panel + row, first, block);
+    }
+    for (index_t row = 0; row < 16 && by_rows; ++row) scale_row(16 * panel + row, 0, columns);
+  }
   CHECK(at == bytes.size());
-  for (std::size_t i = static_cast<std::size_t>(rows * columns); i < codes.size(); ++i) CHECK(codes[i] == 0);
-  codes.resize(static_cast<std::size_t>(rows * columns));
-  return codes;
+  for (std::size_t i = static_cast<std::size_t>(rows * columns); i < values.size(); ++i) CHECK(values[i] == 0);
+  values.resize(static_cast<std::size_t>(rows * columns));
+  return values;
 }
 
 /// ggml's Q8_0 and Q4_0, as model/storage.hpp describes them and ggml quantises to them.

@@ -4,14 +4,17 @@
 ///   value(r, k) = scale · code          int8, int8_rows: code = byte - 128;  int4: nibble - 8;  nf4:
 ///   nf4_values[nibble]
 ///
-///   codes    panels of 16 rows, the last one filled up with zeros. A panel is a sequence of groups of 64 bytes:
-///              8 bits   4 columns: byte 4 r + j is row r of the panel, column j of the group
-///              4 bits   8 columns: byte 4 r + j holds column j in its low nibble, column 4 + j in its high one
-///   scales   behind all codes. bf16, [panels, columns / block, 16]; for int8_rows f32, [panels, 16]
+/// Panels of 16 rows, the last one filled up with zeros, one after the other. A panel is its blocks of 32 columns (nf4:
+/// 64), one after the other; of int8_rows, with 16 scales in f32 behind them. A block is its codes, and but for
+/// int8_rows behind them 16 scales in bf16. The codes of a block are groups of 64 bytes:
+///
+///   8 bits   a group is 4 columns: byte 4 r + j is row r of the panel, column j of the group
+///   4 bits   a group is 8 columns: byte 4 r + j holds column j in its low nibble, column 4 + j in its high one
 ///
 /// Sixteen rows side by side, because then the lanes of a register are rows: a group is multiplied by four inputs
-/// broadcast to all lanes (what the dot instructions of x86 and ARM take), and no lane is ever summed across. No part
-/// needs an alignment; codes at a multiple of 64 bytes are read fastest.
+/// broadcast to all lanes (what the dot instructions of x86 and ARM take), and no lane is ever summed across. Scales
+/// beside their codes, because then a product reads one stream of memory, which is faster than two. No part needs an
+/// alignment.
 #pragma once
 
 #include <cstring>
@@ -42,25 +45,30 @@ struct quantised_layout {
 
   constexpr index_t panels() const noexcept { return (rows + panel_rows - 1) / panel_rows; }
   constexpr bool nibbles() const noexcept { return type == dtype::int4 || type == dtype::nf4; }
-  /// Bytes of the codes of one panel, of its scales.
-  constexpr index_t panel_codes() const noexcept { return panel_rows * columns / (nibbles() ? 2 : 1); }
-  constexpr index_t panel_scales() const noexcept {
-    return type == dtype::int8_rows ? panel_rows * 4 : columns / quantised_block(type) * panel_rows * 2;
+  constexpr bool by_rows() const noexcept { return type == dtype::int8_rows; }
+  constexpr index_t block() const noexcept { return quantised_block(type); }
+  /// Bytes of the codes of one block, of the block, of a panel, of all.
+  constexpr index_t block_codes() const noexcept { return panel_rows * block() / (nibbles() ? 2 : 1); }
+  constexpr index_t block_size() const noexcept { return block_codes() + (by_rows() ? 0 : panel_rows * 2); }
+  constexpr index_t panel_size() const noexcept {
+    return columns / block() * block_size() + (by_rows() ? panel_rows * 4 : 0);
   }
-  constexpr index_t scales() const noexcept { return panels() * panel_codes(); }
-  constexpr index_t size() const noexcept { return panels() * (panel_codes() + panel_scales()); }
+  constexpr index_t size() const noexcept { return panels() * panel_size(); }
 
-  /// The byte with the code, and how far it is to be shifted right.
+  /// The first byte of what holds this element.
+  constexpr index_t block_at(index_t r, index_t k) const noexcept {
+    return r / panel_rows * panel_size() + k / block() * block_size();
+  }
+  /// The byte with its code, and how far it is to be shifted right.
   constexpr index_t code_at(index_t r, index_t k) const noexcept {
-    const index_t group = nibbles() ? k / 8 : k / 4;
-    return r / panel_rows * panel_codes() + group * 64 + r % panel_rows * 4 + k % 4;
+    const index_t group = k % block() / (nibbles() ? 8 : 4);
+    return block_at(r, k) + group * 64 + r % panel_rows * 4 + k % 4;
   }
   constexpr int shift(index_t k) const noexcept { return nibbles() && k % 8 >= 4 ? 4 : 0; }
-  /// The first byte of the scale.
+  /// The first byte of its scale.
   constexpr index_t scale_at(index_t r, index_t k) const noexcept {
-    const index_t panel = scales() + r / panel_rows * panel_scales();
-    return type == dtype::int8_rows ? panel + r % panel_rows * 4
-                                    : panel + (k / quantised_block(type) * panel_rows + r % panel_rows) * 2;
+    return by_rows() ? (r / panel_rows + 1) * panel_size() - (panel_rows - r % panel_rows) * 4
+                     : block_at(r, k) + block_codes() + r % panel_rows * 2;
   }
 };
 

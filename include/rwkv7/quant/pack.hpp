@@ -20,13 +20,10 @@ void pack_rows(const view<const float, 2>& from, unsigned char* to) noexcept {
   const index_t rows = from.extent(0), columns = from.extent(1);
   const rwkv7::detail::quantised_layout at{Format::type, rows, columns};
   const index_t block = Format::type == dtype::int8_rows ? columns : quantised_block(Format::type);
-  const unsigned zero = Format::code(0, 0);
-  std::memset(to, static_cast<int>(at.nibbles() ? zero | zero << 4 : zero), static_cast<std::size_t>(at.scales()));
-  std::memset(to + at.scales(), 0, static_cast<std::size_t>(at.size() - at.scales()));
-  for (index_t r = 0; r < rows; ++r)
+  for (index_t r = 0; r < at.panels() * panel_rows; ++r)
     for (index_t first = 0; first < columns; first += block) {
-      const float* x = from.at(r, first);
-      const float scale = Format::scale(x, block);
+      const float* x = r < rows ? from.at(r, first) : nullptr;  // null for what fills up the last panel
+      const float scale = x ? Format::scale(x, block) : 0;
       if (Format::type == dtype::int8_rows) {
         std::memcpy(to + at.scale_at(r, first), &scale, sizeof scale);
       } else {
@@ -36,7 +33,8 @@ void pack_rows(const view<const float, 2>& from, unsigned char* to) noexcept {
       for (index_t k = first; k < first + block; ++k) {
         unsigned char& byte = to[at.code_at(r, k)];
         const unsigned mask = at.nibbles() ? 15u << at.shift(k) : 255u;
-        byte = static_cast<unsigned char>((byte & ~mask) | Format::code(x[k - first], scale) << at.shift(k));
+        const unsigned code = Format::code(x ? x[k - first] : 0, scale);
+        byte = static_cast<unsigned char>((byte & ~mask) | code << at.shift(k));
       }
     }
 }
