@@ -49,6 +49,8 @@ void quantise_file(const std::filesystem::path& in, const std::filesystem::path&
     if (is_quantisable(tensor.name)) widest = std::max(widest, tensor.name.size()), bytes += tensor.bytes.size();
     before += tensor.bytes.size();
   }
+  std::printf("%-*s  %-9s  %-7s  %9s  %9s  %11s  %11s\n", static_cast<int>(widest), "matrix", "format", "error",
+              "worst", "largest", "before", "after");
   constexpr std::size_t megabyte = 1'000'000;
   examples::progress shown("quantise", static_cast<long long>(bytes / megabyte), true, "MB");
   std::size_t done = 0;

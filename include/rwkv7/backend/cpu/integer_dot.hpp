@@ -78,6 +78,7 @@ RWKV7_INLINE long long eight_bytes(const unsigned char* p) noexcept {
 template <bool Nibbles>
 inline constexpr int zero_code = Nibbles ? 8 : 128;
 
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
 /// sums[r][row] = Σ_k (code[row][k] - zero_code) x[r][k] over dot_columns columns of a panel, for Rows inputs.
 ///
 ///   codes   8 groups of 64 bytes, or 4 of nibbles, as core/quantised.hpp has them
@@ -191,6 +192,7 @@ RWKV7_INLINE void dot_panel(by_bytes, const unsigned char* codes, const unsigned
   }
 #endif
 }
+#endif
 
 /// The same where there are pairs of 16 bits at most.
 template <class Arch, bool Nibbles, int Rows>
