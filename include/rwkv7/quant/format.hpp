@@ -37,8 +37,10 @@ inline float largest(const float* x, index_t n) noexcept {
 template <class Format>
 class scale_search {
  public:
+  /// For n neighbours at x.
   scale_search(const float* x, index_t n) noexcept : x_(x), n_(n) {}
 
+  /// Judges a scale, and the one it is improved to.
   void consider(float candidate) noexcept {
     const float better = judge(bf16::from_float(candidate).to_float());
     if (better != 0) judge(bf16::from_float(better).to_float());
