@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "peers/llama_api.hpp"
 
@@ -57,13 +58,13 @@ class llama_threads {
   std::unique_ptr<ggml_threadpool, free> pool_;
 };
 
-/// One operation: a graph of a single node, planned once. Make the inputs, make the result from them with ggml's
-/// functions, finish(result), set the inputs, run.
+/// One operation, or several: a graph of a node each, planned once. Make the inputs, make the results from them with
+/// ggml's functions, finish(results), set the inputs, run.
 class llama_operation {
  public:
-  explicit llama_operation(int threads) : threads_(threads) {
+  explicit llama_operation(int threads, std::size_t tensors = 16) : threads_(threads) {
     const auto& ggml = llama()->ggml;
-    context_.reset(ggml.ggml_init({16 * ggml.ggml_tensor_overhead() + ggml.ggml_graph_overhead(), nullptr, true}));
+    context_.reset(ggml.ggml_init({tensors * ggml.ggml_tensor_overhead() + ggml.ggml_graph_overhead(), nullptr, true}));
     backend_.reset(llama()->cpu.ggml_backend_cpu_init());
     llama()->cpu.ggml_backend_cpu_set_n_threads(backend_.get(), threads);
     llama()->cpu.ggml_backend_cpu_set_threadpool(backend_.get(), threads_.get());
@@ -74,11 +75,12 @@ class llama_operation {
   ggml_tensor* input(ggml_type type, std::int64_t a, std::int64_t b, std::int64_t c = 1) const {
     return llama()->ggml.ggml_new_tensor_3d(context_.get(), type, a, b, c);
   }
-  void finish(ggml_tensor* result) {
+  void finish(ggml_tensor* result) { finish(std::vector{result}); }
+  void finish(const std::vector<ggml_tensor*>& results) {
     const auto& ggml = llama()->ggml;
-    result_ = result;
+    result_ = results.back();
     ggml_cgraph* const graph = ggml.ggml_new_graph(context_.get());
-    ggml.ggml_build_forward_expand(graph, result);
+    for (ggml_tensor* const each : results) ggml.ggml_build_forward_expand(graph, each);
     buffer_.reset(ggml.ggml_backend_alloc_ctx_tensors(context_.get(), backend_.get()));
     plan_ = {ggml.ggml_backend_graph_plan_create(backend_.get(), graph), {backend_.get()}};
     if (!buffer_ || !plan_) throw peer_error("llama.cpp: no memory for an operation");
@@ -91,7 +93,7 @@ class llama_operation {
     if (llama()->ggml.ggml_backend_graph_plan_compute(backend_.get(), plan_.get()) != 0)
       throw peer_error("llama.cpp: an operation failed");
   }
-  /// The result from element `first` on.
+  /// The last result from element `first` on.
   template <class Vector>
   void get(Vector& values, std::size_t first = 0) const {
     llama()->ggml.ggml_backend_tensor_get(result_, values.data(), first * sizeof(float),

@@ -28,7 +28,7 @@ struct llama_model;
 struct llama_context;
 struct llama_memory;
 
-enum class ggml_type : int { f32 = 0, f16 = 1, bf16 = 30 };
+enum class ggml_type : int { f32 = 0, f16 = 1, q4_0 = 2, q8_0 = 8, bf16 = 30 };
 
 struct ggml_init_params {
   std::size_t mem_size;
@@ -61,6 +61,8 @@ struct ggml_api {
     check_type(ggml_type::f32, "f32", 4);
     check_type(ggml_type::f16, "f16", 2);
     check_type(ggml_type::bf16, "bf16", 2);
+    check_type(ggml_type::q4_0, "q4_0", 18);
+    check_type(ggml_type::q8_0, "q8_0", 34);
   }
 
   function<const char*(ggml_type)> ggml_type_name{base, "ggml_type_name"};

@@ -10,6 +10,7 @@
 #include "rwkv7/model/language_model.hpp"
 #include "rwkv7/model/model_state.hpp"
 #include "rwkv7/model/prefill.hpp"
+#include "rwkv7/model/quantise.hpp"
 #include "rwkv7/model/sampler.hpp"
 #include "rwkv7/model/state_file.hpp"
 #include "rwkv7/model/state_pool.hpp"

@@ -24,4 +24,5 @@
 #include "rwkv7/ops/squared_relu.hpp"
 #include "rwkv7/ops/token_shift.hpp"
 #include "rwkv7/ops/wkv7.hpp"
+#include "rwkv7/quant/pack.hpp"
 #include "rwkv7/version.hpp"

@@ -44,6 +44,11 @@ int main(int argc, char** argv) {
     const auto renamed = rwkv7::detail::from_rwkv_lm(model.file().tensors, scheme).result();
     write("model" + std::to_string(static_cast<int>(scheme)), renamed.tensors);
   }
+  auto plain = rwkv7_test::tiny_model({.V = 2, .C = 64, .layers = 1, .H = 1, .N = 64, .H_kv = 1, .F = 64});
+  rwkv7_test::tiny_tensors quantised;
+  for (const auto& tensor : plain.file().tensors)
+    quantised.add(tensor.name, rwkv7::is_quantisable(tensor.name) ? rwkv7::storage::nf4 : tensor.type, tensor.shape);
+  write("quantised", quantised.file().tensors);
   const auto code = rwkv7::detail::pickle_writer::of(pair.file().tensors);
   rwkv7::whole_file pickle(folder / "pth" / "data.pkl");
   pickle.write(std::as_bytes(std::span(code)));

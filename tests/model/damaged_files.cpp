@@ -39,9 +39,14 @@ const std::vector<victim>& victims() {
     CHECK(!rwkv7::write_gguf(
         y, tensors, {{"general.architecture", "rwkv7"}, {"list", std::vector<std::string>{"a", "b"}}}, ignore));
     CHECK(!rwkv7::write_pth(z, tensors, ignore));
+    tiny_tensors quantised;
+    quantised.add("a", rwkv7::storage::int4, {3, 32});
+    const auto q = folder.file("q");
+    CHECK(!rwkv7::write_safetensors(q, quantised.file().tensors, {}, ignore));
     const auto pth = content_of(z);
     return std::vector<victim>{
         {rwkv7::detail::read_safetensors, "safetensors", content_of(x), content_of(x).size() - 34},
+        {rwkv7::detail::read_safetensors, "safetensors", content_of(q), content_of(q).size() - 288},
         {rwkv7::detail::read_gguf, "gguf", content_of(y), content_of(y).size() - 64},
         {rwkv7::detail::read_pth, "pth", pth, pth.size()}};
   }();

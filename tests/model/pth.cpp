@@ -279,7 +279,7 @@ TEST_CASE("entries that are compressed, encrypted, twice there, overlap, or lie 
   const std::string packed = "root/data/0: is compressed or encrypted, want stored";
   CHECK(with([](auto& all) { all.at(1).method = 8; }) == packed);
   CHECK(with([](auto& all) { all.at(1).flags = 1; }) == packed);
-  CHECK(with([](auto& all) { all.at(1).unpacked_size = 1'000'000'000; }) == packed);
+  CHECK(with([](auto& all) { all.at(1).unquantised_size = 1'000'000'000; }) == packed);
   CHECK(with([](auto& all) { all.push_back(all.at(1)); }) == "root/data/0: occurs twice");
   CHECK(with([](auto& all) { all.at(1).local_header_at = 0; }) == "root/data/0: is damaged");  // another entry's header
   CHECK(with([](auto& all) {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "rwkv7/core/dtype.hpp"
+
 namespace rwkv7_test::budget {
 
 /// Half the distance between 1 and the next float: what one rounding may cost.
@@ -25,8 +27,32 @@ inline constexpr double elementwise = 2;
 /// grow like the root of their number.
 inline double reduction(std::int64_t n) { return (2 + std::sqrt(static_cast<double>(n))) * unit_roundoff; }
 
+/// A product whose inputs were rounded to integers of 15 bits under the largest of 32. Relative L2: a step of that /
+/// 16256 is off by its 12th root on average, and the largest of 32 is at most five times their mean.
+inline constexpr double rounded_inputs = 1e-4;
+
+/// What a format makes of a weight: distance by the largest magnitude under the same scale.
+inline double of_largest(rwkv7::dtype type) {
+  return type == rwkv7::dtype::nf4 ? 0.35 : type == rwkv7::dtype::int4 ? 0.25 : 0.5 / 119;
+}
+/// Of many normal weights. Relative L2.
+inline double of_normal_weights(rwkv7::dtype type) {
+  switch (type) {
+    case rwkv7::dtype::int8:
+      return 0.0052;
+    case rwkv7::dtype::int8_rows:
+      return 0.0075;
+    case rwkv7::dtype::int4:
+      return 0.087;
+    default:
+      return 0.09;
+  }
+}
+
 /// A whole model of random parameters in float. Relative L2. Two to three layers; NumPy in float reaches 1.1e-6.
 inline constexpr double model = 2e-6;
+/// A model with quantised matrices in float: inputs rounded in every product, as rounded_inputs. Relative L2 of logits.
+inline constexpr double quantised_model = 3e-4;
 /// The published checkpoint of 12 layers in float: max abs of the logits after its prompt of 3 tokens (the published
 /// ones are float too: NumPy in float64 is 3.7e-7 from them), max abs of all logits of 64 tokens, relative L2 of the
 /// states.

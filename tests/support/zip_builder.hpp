@@ -13,9 +13,9 @@ namespace rwkv7_test {
 struct zip_part {
   std::string name, bytes;
   unsigned method = 0, flags = 0;
-  std::optional<std::size_t> size{};             // of the entry's bytes
-  std::optional<std::size_t> unpacked_size{};    // that it would have unpacked
-  std::optional<std::size_t> local_header_at{};  // in the directory
+  std::optional<std::size_t> size{};              // of the entry's bytes
+  std::optional<std::size_t> unquantised_size{};  // that it would have unpacked
+  std::optional<std::size_t> local_header_at{};   // in the directory
 };
 
 /// The archive; `said_count` is the number of entries its end tells of.
@@ -30,7 +30,7 @@ inline std::string zip_bytes(const std::vector<zip_part>& parts, std::optional<s
     const auto size = part.size.value_or(part.bytes.size());
     // version, flags, method, time, date, checksum, sizes, length of the name, length of extra fields
     const std::string common = number(20, 2) + number(part.flags, 2) + number(part.method, 2) + number(0, 8) +
-                               number(size, 4) + number(part.unpacked_size.value_or(size), 4) +
+                               number(size, 4) + number(part.unquantised_size.value_or(size), 4) +
                                number(part.name.size(), 2) + number(0, 2);
     directory += "PK\1\2" + number(20, 2) + common + std::string(10, '\0') +
                  number(part.local_header_at.value_or(all.size()), 4) + part.name;

@@ -50,8 +50,8 @@ diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& 
   const index_t B = seq.batch(), tokens = seq.tokens(), C = in.x.extent(2), F = p.key.extent(0);
   checker check("channel_mix");
   check.operand("x_k", p.x_k, {{"C", C}})
-      .operand("key", p.key, {{"F", F}, {"C", C}})
-      .operand("value", p.value, {{"C", C}, {"F", F}})
+      .matrix("key", p.key, {{"F", F}, {"C", C}})
+      .matrix("value", p.value, {{"C", C}, {"F", F}})
       .operand("x", in.x, {{"B", B}, {"T", tokens}, {"C", C}})
       .operand("y", y, {{"B", B}, {"T", tokens}, {"C", C}})
       .writable("y", y)

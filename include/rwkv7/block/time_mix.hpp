@@ -147,10 +147,10 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
     vector("x_v", p.x_v, d.C), vector("x_a", p.x_a, d.C);
     if constexpr (V.gate) vector("x_g", p.x_g, d.C);
   }
-  check.operand("receptance", p.receptance, {{"D", D}, {"C", d.C}})
-      .operand("key", p.key, {{"D_kv", D_kv}, {"C", d.C}})
-      .operand("value", p.value, {{"D_kv", D_kv}, {"C", d.C}})
-      .operand("output", p.output, {{"C", d.C}, {"D", D}});
+  check.matrix("receptance", p.receptance, {{"D", D}, {"C", d.C}})
+      .matrix("key", p.key, {{"D_kv", D_kv}, {"C", d.C}})
+      .matrix("value", p.value, {{"D_kv", D_kv}, {"C", d.C}})
+      .matrix("output", p.output, {{"C", d.C}, {"D", D}});
   low_rank("w1", "w2", "w0", p.w, D);
   low_rank("a1", "a2", "a0", p.a, D);
   if constexpr (V.gate) low_rank("g1", "g2", nullptr, p.g, D);

@@ -101,24 +101,20 @@ class checker {
   /// The operand is there and has these extents.
   template <class Tensor>
   checker& shape(const char* name, const Tensor& v, std::initializer_list<axis> axes) noexcept {
-    if (problem_) return *this;
-    index_t size = 1, extents = 0;
-    int a = 0;
-    for (const auto& [letter, want] : axes) {
-      size *= want;
-      extents += v.extent(a++);
-    }
-    if (!v && (size > 0 || extents == 0)) {
-      problem_.complain("rwkv7::%s: %s: not given", operation_, name);
-      return *this;
-    }
-    a = 0;
-    for (const auto& [letter, want] : axes) {
-      if (v.extent(a) != want)
-        problem_.complain("rwkv7::%s: %s axis %s: got %lld, want %lld", operation_, name, letter,
-                          static_cast<long long>(v.extent(a)), static_cast<long long>(want));
-      ++a;
-    }
+    if constexpr (requires { v.type(); })
+      if (!problem_ && v && is_quantised(v.type()))
+        problem_.complain("rwkv7::%s: %s: got %s, want f32, f16 or bf16", operation_, name, name_of(v.type()));
+    return extents(name, v, axes);
+  }
+  /// operand, and it may be quantised: a matrix for linear. Its rows are then whole blocks.
+  checker& matrix(const char* name, const weights<2>& w, std::initializer_list<axis> axes) noexcept {
+    if (!is_quantised(w.type())) return operand(name, w, axes);
+    const index_t block = quantised_block(w.type());
+    extents(name, w, axes);
+    if (!problem_ && w.extent(1) % block != 0)
+      problem_.complain("rwkv7::%s: %s axis %s: got %lld, want a multiple of %lld for %s", operation_, name,
+                        (axes.end() - 1)->name, static_cast<long long>(w.extent(1)), static_cast<long long>(block),
+                        name_of(w.type()));
     return *this;
   }
   /// Neighbours along the last axis are neighbours in memory.
@@ -144,6 +140,12 @@ class checker {
   /// The same for a parameter, which may be absent.
   template <class T, int R1, int R2>
   checker& disjoint(const char* output, const view<T, R1>& out, const char* parameter, const weights<R2>& w) noexcept {
+    if constexpr (R2 == 2)
+      if (w && is_quantised(w.type()))
+        return disjoint(
+            output, out, parameter,
+            view<const std::byte, 1>(static_cast<const std::byte*>(w.data()),
+                                     {static_cast<index_t>(quantised_size(w.type(), w.extent(0), w.extent(1)))}));
     return w ? w.visit([&](const auto& in) -> checker& { return disjoint(output, out, parameter, in); }) : *this;
   }
   /// In place is fine, partial overlap is not.
@@ -209,6 +211,29 @@ class checker {
   const diagnosis& result() const noexcept { return problem_; }
 
  private:
+  template <class Tensor>
+  checker& extents(const char* name, const Tensor& v, std::initializer_list<axis> axes) noexcept {
+    if (problem_) return *this;
+    index_t size = 1, total = 0;
+    int a = 0;
+    for (const auto& [letter, want] : axes) {
+      size *= want;
+      total += v.extent(a++);
+    }
+    if (!v && (size > 0 || total == 0)) {
+      problem_.complain("rwkv7::%s: %s: not given", operation_, name);
+      return *this;
+    }
+    a = 0;
+    for (const auto& [letter, want] : axes) {
+      if (v.extent(a) != want)
+        problem_.complain("rwkv7::%s: %s axis %s: got %lld, want %lld", operation_, name, letter,
+                          static_cast<long long>(v.extent(a)), static_cast<long long>(want));
+      ++a;
+    }
+    return *this;
+  }
+
   const char* operation_;
   diagnosis problem_;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Element types: float and double compute; bf16 and f16 only store.
+/// Element types: float and double compute; bf16 and f16 only store, and so do the quantised formats of matrices.
 ///
 /// __builtin_bit_cast and not std::bit_cast, which is a function: kernels would leave weak copies of it.
 #pragma once
@@ -58,13 +58,18 @@ struct f16 {
   }
 };
 
-/// What a parameter tensor holds.
-enum class dtype : std::uint8_t { f32, f16, bf16 };
+/// What a parameter tensor holds. From int8 on: a matrix in a packed format, see rwkv7/core/quantised.hpp.
+enum class dtype : std::uint8_t { f32, f16, bf16, int8, int8_rows, int4, nf4 };
 
-/// Bytes of one element.
-RWKV7_INLINE constexpr std::size_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : 2; }
-/// "f32", "f16", "bf16"
-constexpr const char* name_of(dtype t) noexcept { return t == dtype::f32 ? "f32" : t == dtype::f16 ? "f16" : "bf16"; }
+/// Whether it is a packed format, whose elements have no address of their own.
+RWKV7_INLINE constexpr bool is_quantised(dtype t) noexcept { return t >= dtype::int8; }
+/// Bytes of one element; 0 where it is quantised: quantised_size of rwkv7/core/quantised.hpp counts those.
+RWKV7_INLINE constexpr std::size_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : is_quantised(t) ? 0 : 2; }
+/// "f32", "f16", "bf16", "int8", "int8_rows", "int4", "nf4"
+constexpr const char* name_of(dtype t) noexcept {
+  constexpr const char* names[] = {"f32", "f16", "bf16", "int8", "int8_rows", "int4", "nf4"};
+  return names[static_cast<std::size_t>(t)];
+}
 
 /// Element types that parameters may have.
 template <class T>

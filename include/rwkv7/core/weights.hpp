@@ -3,11 +3,13 @@
 ///
 /// Activations are typed by the program, parameters by the checkpoint. The element type is therefore a run-time tag,
 /// looked at once per product (matrices) or once per vector register (vectors), never copied and never converted ahead.
+/// A matrix may be quantised: then it has extents, but no strides and no view, and only linear takes it.
 #pragma once
 
 #include <cstddef>
 
 #include "rwkv7/core/dtype.hpp"
+#include "rwkv7/core/quantised.hpp"
 #include "rwkv7/core/view.hpp"
 
 namespace rwkv7 {
@@ -23,7 +25,7 @@ class weights {
 
   /// Absent: no data, all extents 0.
   RWKV7_INLINE constexpr weights() noexcept {}
-  /// A dense row-major tensor at `data`.
+  /// A dense row-major tensor at `data`, or, of a quantised type, a packed matrix (core/quantised.hpp).
   RWKV7_INLINE constexpr weights(const void* data, dtype type, const index_array& extents) noexcept
       : data_(data), extents_(extents), strides_(dense_strides(extents)), type_(type) {}
   /// A view of one of the three element types, with its strides.
@@ -55,13 +57,13 @@ class weights {
   /// False for an absent parameter.
   RWKV7_INLINE constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
 
-  /// The same tensor with its element type named; the caller has looked at type().
+  /// The same tensor with its element type named; the caller has looked at type(), which is not quantised.
   template <weight_element T>
   RWKV7_INLINE constexpr view<const T, Rank> as() const noexcept {
     return {static_cast<const T*>(data_), extents_, strides_};
   }
 
-  /// f(view<const T, Rank>) with the T this tensor holds.
+  /// f(view<const T, Rank>) with the T this tensor holds; not for a quantised one, which has no T.
   template <class F>
   constexpr decltype(auto) visit(F&& f) const {
     switch (type_) {
@@ -69,7 +71,7 @@ class weights {
         return f(as<f16>());
       case dtype::bf16:
         return f(as<bf16>());
-      case dtype::f32:
+      default:
         break;
     }
     return f(as<float>());
@@ -83,9 +85,12 @@ class weights {
         return static_cast<double>(as<f16>()(i...).to_float());
       case dtype::bf16:
         return static_cast<double>(as<bf16>()(i...).to_float());
-      case dtype::f32:
+      default:
         break;
     }
+    if constexpr (Rank == 2)
+      if (is_quantised(type_))
+        return quantised_value(data_, type_, extents_[0], extents_[1], static_cast<index_t>(i)...);
     return static_cast<double>(as<float>()(i...));
   }
 

@@ -83,7 +83,8 @@ inline diagnosis validate_checkpoint(const tensor_file& model) {
 /// Writes an x070 model, opened by open_checkpoint; each file is complete or not there.
 ///
 /// Values are exact. Types stay what they are, with two exceptions: GGUF has vectors as f32, because llama.cpp wants
-/// them so, and blocks of 4, 5 or 8 bits become f32 in every other format. The unused value mix of block 0 stays in
+/// them so, and blocks of 4, 5 or 8 bits become f32 in every other format. Quantised matrices stay so in .safetensors
+/// of RWKV-LM's names; elsewhere they become f32, rounded once. The unused value mix of block 0 stays in
 /// RWKV-LM's names only. HF takes models of head size 64 only: at another, its group norm would have another eps.
 ///   tokenizer    for GGUF: the entries about it, as gguf_vocabulary makes them; empty for none
 ///   each(bytes)  called as data are written
@@ -115,7 +116,7 @@ diagnosis write_checkpoint(const std::filesystem::path& path, const tensor_file&
   }
   std::error_code ignored;
   std::filesystem::create_directories(path, ignored);
-  problem = write_safetensors(path / "model.safetensors", renamed.tensors, {{"format", "pt"}}, each);
+  problem = write_safetensors(path / "model.safetensors", renamed.tensors, {{"format", "pt"}}, each, false);
   if (problem) return problem;
   whole_file config(path / "config.json");
   const std::string text = detail::hf_config(sizes, parameters).dump(2) + "\n";

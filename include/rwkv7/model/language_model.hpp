@@ -28,7 +28,8 @@ class language_model {
   /// Empty.
   language_model() = default;
 
-  /// Maps a checkpoint of any format that checkpoint.hpp lists; f32, f16 and bf16 tensors stay what they are.
+  /// Maps a checkpoint of any format that checkpoint.hpp lists; f32, f16, bf16 and quantised tensors stay what they
+  /// are.
   ///
   /// Sizes come from the tensors. `head_size` serves a variant without bonus, whose files need not have the r_k that
   /// tells it. A vector may be stored as [C] or as [1, 1, C]; tensors that the variant does not use may be there.
@@ -45,7 +46,8 @@ class language_model {
       return {};
     }
     for_each_parameter<V>(model.weights_, model.sizes_, [&](const std::string& name, const auto& w, auto&&...) {
-      if (w && !usable_in_place(*file.find(name)) && model.unready_.empty()) model.unready_ = name;
+      if (w && !is_quantised(w.type()) && !usable_in_place(*file.find(name)) && model.unready_.empty())
+        model.unready_ = name;
     });
     model.file_ = std::move(file);
     return model;
@@ -82,7 +84,7 @@ class language_model {
     for_each_parameter<V>(weights_, sizes_, [&](const std::string& name, auto& w, auto&&...) {
       if (!w) return;
       const view<std::byte, 1> to = take(arena, w);
-      if (const auto* tensor = file_.find(name))
+      if (const auto* tensor = is_quantised(w.type()) ? nullptr : file_.find(name))
         unpack(*tensor, to.data());
       else
         std::memcpy(to.data(), w.data(), static_cast<std::size_t>(to.size()));
@@ -127,7 +129,8 @@ class language_model {
   /// Errors: rwkv7::error before anything is written; parameters that do not lie in the file as kernels want them are
   /// one, until pack. Allocates nothing. Cost: about 2 flops per parameter and token; the head's share only for the
   /// logits asked for. Exactness: D1–D3 bitwise. D4 bitwise with the reference executor; with the cpu executors bitwise
-  /// for any other sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2.
+  /// for any other sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2
+  /// (1e-4 with matrices in int8, int8_rows or int4: an input on the edge between two integers may fall to either).
   /// With snapshots bitwise what one call per token gives, though the parameters are read once for all T.
   template <executor Exec>
   void forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
@@ -178,6 +181,8 @@ class language_model {
 
   template <int Rank>
   static index_t size_in_bytes(const weights<Rank>& w) noexcept {
+    if constexpr (Rank == 2)
+      if (is_quantised(w.type())) return static_cast<index_t>(quantised_size(w.type(), w.extent(0), w.extent(1)));
     index_t size = w ? static_cast<index_t>(size_of(w.type())) : 0;
     for (const index_t extent : w.extents()) size *= extent;
     return size;

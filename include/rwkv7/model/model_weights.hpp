@@ -4,6 +4,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rwkv7/block/layer.hpp"
@@ -96,6 +97,17 @@ void for_each_parameter(Weights& p, const model_sizes& s, F&& f) {
   }
   norm("ln_out", p.ln_out_weight, p.ln_out_bias, {"C", s.C});
   matrix("head.weight", p.head, {"V", s.V}, {"C", s.C});
+}
+
+/// Whether the matrix of this name in RWKV-LM may be quantised: the ones that linear multiplies with. The embedding,
+/// the vectors and the low-rank matrices, which set the decay and the learning rate, never are: they are small, and
+/// quantised they cost more than they save (rwkv.cpp and llama.cpp both learnt it).
+inline bool is_quantisable(std::string_view name) noexcept {
+  if (name == "head.weight") return true;
+  for (const std::string_view each : {".att.receptance.weight", ".att.key.weight", ".att.value.weight",
+                                      ".att.output.weight", ".ffn.key.weight", ".ffn.value.weight"})
+    if (name.ends_with(each)) return true;
+  return false;
 }
 
 }  // namespace rwkv7

@@ -13,6 +13,7 @@ namespace detail {
 
 /// The tensor in RWKV-LM's layout; one of another shape than expected stays as it is, to be named by who binds it.
 inline void to_rwkv_lm_layout(layout how, index_t head_size, stored_tensor& t) {
+  if (quantised_type(t.type)) return;  // a matrix that has no other layout
   switch (how) {
     case layout::plain:
       break;

@@ -69,7 +69,11 @@ class rwkv_lm_reader {
   /// A vector may have any number of axes of extent 1 before its own: RWKV-LM stores most as (1, 1, C).
   template <int Rank>
   void bind(const stored_tensor& tensor, weights<Rank>& w) {
-    const auto type = unpacked_type(tensor.type);
+    const auto quantised = quantised_type(tensor.type);
+    if (quantised && !is_quantisable(tensor.name))
+      return complain(tensor.name, "dtype: got " + std::string(traits_of(tensor.type).name) +
+                                       ", want F32, F16 or BF16: only matrices of linear may be quantised");
+    const auto type = quantised ? quantised : unpacked_type(tensor.type);
     if (!type)
       return complain(tensor.name,
                       "dtype: got " + std::string(traits_of(tensor.type).name) + ", want F32, F16 or BF16");

@@ -4,6 +4,7 @@
 /// Nothing in the file is trusted: a tensor whose name, element type, shape or place is wrong is named in the error.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -142,6 +143,52 @@ inline void check_places(const tensor_file& file, std::span<const std::byte> dat
                      file.name.c_str(), data.size(), static_cast<long long>(at - data.data()));
 }
 
+/// Texts of the metadata that begin so say of a U8 tensor what it is: "rwkv7.quantised.head.weight": "int8 256 64".
+inline constexpr std::string_view quantised_entry = "rwkv7.quantised.";
+
+/// Tensors that are quantised matrices become what they are; docs/quantised.md has the format.
+inline void read_quantised(tensor_file& file, diagnosis& problem) {
+  const auto complain = [&](const std::string& name, const std::string& what) {
+    problem.complain("rwkv7::safetensors: %s: %s: %s", file.name.c_str(), shown(name, 60).c_str(), what.c_str());
+  };
+  for (auto entry = file.metadata.lower_bound(std::string(quantised_entry));
+       entry != file.metadata.end() && entry->first.starts_with(quantised_entry) && !problem;
+       entry = file.metadata.erase(entry)) {
+    const std::string name = entry->first.substr(quantised_entry.size());
+    const auto* found = file.find(name);
+    if (!found) return complain(name, "is said to be quantised, but is not there");
+    auto& tensor = file.tensors[static_cast<std::size_t>(found - file.tensors.data())];
+    const std::string_view text = entry->second;
+    const auto end = text.find(' ');
+    std::optional<storage> type;
+    for (const auto each : {dtype::int8, dtype::int8_rows, dtype::int4, dtype::nf4})
+      if (text.substr(0, end) == name_of(each)) type = storage_of(each);
+    if (!type)
+      return complain(name, "quantised: got '" + shown(entry->second, 40) + "', want int8, int8_rows, int4 or nf4");
+    std::vector<index_t> shape(2);
+    const char *at = text.data() + std::min(end, text.size()), *const last = text.data() + text.size();
+    bool read = true;
+    for (auto& extent : shape) {
+      const auto number = at == last || *at != ' ' ? std::from_chars_result{at, std::errc::invalid_argument}
+                                                   : std::from_chars(at + 1, last, extent);
+      read = read && number.ec == std::errc();
+      at = number.ptr;
+    }
+    const auto size = dense_bytes(*type, shape);
+    if (!read || at != last || !size)
+      return complain(name, "quantised: got '" + shown(entry->second, 40) + "', want '" +
+                                name_of(*quantised_type(*type)) + " ROWS COLUMNS', columns a multiple of " +
+                                std::to_string(quantised_block(*quantised_type(*type))));
+    if (tensor.type != storage::u8 || tensor.shape.size() != 1 || tensor.bytes.size() != *size)
+      return complain(name, "bytes: got " + std::to_string(tensor.bytes.size()) + " of " +
+                                std::string(traits_of(tensor.type).name) + ", want " + std::to_string(*size) +
+                                " of U8 for " + shown(entry->second, 40));
+    tensor.type = *type;
+    tensor.shape = shape;
+    tensor.strides = dense_strides(shape);
+  }
+}
+
 inline diagnosis read_safetensors(tensor_file& file, std::span<const std::byte> bytes) {
   constexpr std::uint64_t max_header_size = 100'000'000;  // that of the format's own reader
   diagnosis problem;
@@ -163,12 +210,14 @@ inline diagnosis read_safetensors(tensor_file& file, std::span<const std::byte> 
   nlohmann::json::sax_parse(text, text + size, &header);
   if (!problem) check_places(file, data, problem);
   if (!problem) finish_tensors(file, problem);
+  if (!problem) read_quantised(file, problem);
   return problem;
 }
 
 }  // namespace detail
 
-/// Opens and checks a whole .safetensors file; metadata are the texts of its `__metadata__`. rwkv7::error names the
+/// Opens and checks a whole .safetensors file; metadata are the texts of its `__metadata__`, without those that say
+/// which tensors are quantised matrices. rwkv7::error names the
 /// file and the tensor; where exceptions are off the result is then empty.
 inline tensor_file open_safetensors(const std::filesystem::path& path) {
   return detail::open_tensors(path, "safetensors", detail::read_safetensors);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// How checkpoint files store elements: plain numbers, and ggml's blocks of 32 numbers with a scale.
+/// How checkpoint files store elements: plain numbers, ggml's blocks of 32 numbers with a scale, and the quantised
+/// matrices of core/quantised.hpp.
 #pragma once
 
 #include <array>
@@ -8,7 +9,7 @@
 #include <span>
 #include <string_view>
 
-#include "rwkv7/core/dtype.hpp"
+#include "rwkv7/core/quantised.hpp"
 
 namespace rwkv7 {
 
@@ -32,21 +33,25 @@ enum class storage : std::uint8_t {
   q4_0,
   q5_0,
   q5_1,
-  q8_0
+  q8_0,
+  int8,
+  int8_rows,
+  int4,
+  nf4
 };
 
 /// What is to be known of a storage.
 struct storage_traits {
   std::string_view name;    // as .safetensors and ggml spell it
-  index_t elements, bytes;  // so many neighbours take so many bytes
+  index_t elements, bytes;  // so many neighbours take so many bytes; a quantised matrix is filled up beside them
 };
 
 /// In the order of storage.
-inline constexpr std::array<storage_traits, 19> storage_table{{
-    {"F32", 1, 4},    {"F16", 1, 2},    {"BF16", 1, 2},   {"F64", 1, 8},     {"BOOL", 1, 1},
-    {"U8", 1, 1},     {"I8", 1, 1},     {"U16", 1, 2},    {"I16", 1, 2},     {"U32", 1, 4},
-    {"I32", 1, 4},    {"U64", 1, 8},    {"I64", 1, 8},    {"F8_E4M3", 1, 1}, {"F8_E5M2", 1, 1},
-    {"Q4_0", 32, 18}, {"Q5_0", 32, 22}, {"Q5_1", 32, 24}, {"Q8_0", 32, 34},
+inline constexpr std::array<storage_traits, 23> storage_table{{
+    {"F32", 1, 4},    {"F16", 1, 2},     {"BF16", 1, 2},        {"F64", 1, 8},    {"BOOL", 1, 1},   {"U8", 1, 1},
+    {"I8", 1, 1},     {"U16", 1, 2},     {"I16", 1, 2},         {"U32", 1, 4},    {"I32", 1, 4},    {"U64", 1, 8},
+    {"I64", 1, 8},    {"F8_E4M3", 1, 1}, {"F8_E5M2", 1, 1},     {"Q4_0", 32, 18}, {"Q5_0", 32, 22}, {"Q5_1", 32, 24},
+    {"Q8_0", 32, 34}, {"INT8", 32, 34},  {"INT8_ROWS", 32, 32}, {"INT4", 32, 18}, {"NF4", 64, 34},
 }};
 
 /// Those of one storage.
@@ -57,6 +62,17 @@ constexpr std::optional<storage> storage_named(std::string_view name) noexcept {
   for (std::size_t s = 0; s < storage_table.size(); ++s)
     if (storage_table[s].name == name) return static_cast<storage>(s);
   return {};
+}
+
+/// The format of a quantised matrix, or nothing.
+constexpr std::optional<dtype> quantised_type(storage s) noexcept {
+  if (s < storage::int8) return {};
+  return static_cast<dtype>(static_cast<int>(dtype::int8) + static_cast<int>(s) - static_cast<int>(storage::int8));
+}
+/// How files store a quantised format.
+constexpr storage storage_of(dtype quantised) noexcept {
+  return static_cast<storage>(static_cast<int>(storage::int8) + static_cast<int>(quantised) -
+                              static_cast<int>(dtype::int8));
 }
 
 /// The 32 numbers of one block, as ggml decodes them: d q, or d q + m for Q5_1, in float.

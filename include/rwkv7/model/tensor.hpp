@@ -48,6 +48,12 @@ inline std::vector<index_t> dense_strides(const std::vector<index_t>& shape) {
 /// are too large to count with, even those beside a 0.
 inline std::optional<std::uint64_t> dense_bytes(storage type, const std::vector<index_t>& shape) noexcept {
   const auto traits = traits_of(type);
+  if (const auto quantised = quantised_type(type)) {
+    constexpr index_t most = index_t{1} << 29;
+    if (shape.size() != 2 || std::min(shape[0], shape[1]) < 0 || std::max(shape[0], shape[1]) > most) return {};
+    if (shape[1] % quantised_block(*quantised) != 0) return {};
+    return quantised_size(*quantised, shape[0], shape[1]);
+  }
   if ((shape.empty() ? 1 : shape.back()) % traits.elements != 0) return {};
   index_t bytes = traits.bytes;
   bool empty = false;
@@ -59,7 +65,8 @@ inline std::optional<std::uint64_t> dense_bytes(storage type, const std::vector<
   return empty ? 0 : static_cast<std::uint64_t>(bytes / traits.elements);
 }
 
-/// What unpack makes of a tensor: f32, f16 and bf16 stay what they are, blocks become f32; nothing else is a parameter.
+/// What unpack makes of a tensor: f32, f16 and bf16 stay what they are, blocks and quantised matrices become f32;
+/// nothing else is a parameter.
 constexpr std::optional<dtype> unpacked_type(storage type) noexcept {
   if (type == storage::f16) return dtype::f16;
   if (type == storage::bf16) return dtype::bf16;
@@ -74,12 +81,21 @@ inline bool usable_in_place(const stored_tensor& tensor) noexcept {
          reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % static_cast<std::uintptr_t>(traits.bytes) == 0;
 }
 
-/// Writes all elements to `to` in row-major order: bit by bit, blocks as f32.
+/// Writes all elements to `to` in row-major order: bit by bit, blocks and quantised matrices as f32.
 inline void unpack(const stored_tensor& tensor, std::byte* to) {
   const auto traits = traits_of(tensor.type);
   const bool blocks = traits.elements > 1;
   const index_t count = tensor.size();
   if (count == 0) return;
+  if (const auto quantised = quantised_type(tensor.type)) {
+    const index_t rows = tensor.shape[0], columns = tensor.shape[1];
+    for (index_t r = 0; r < rows; ++r)
+      for (index_t k = 0; k < columns; ++k, to += sizeof(float)) {
+        const auto x = static_cast<float>(quantised_value(tensor.bytes.data(), *quantised, rows, columns, r, k));
+        std::memcpy(to, &x, sizeof x);
+      }
+    return;
+  }
   if (!blocks && tensor.dense()) {
     std::memcpy(to, tensor.bytes.data(), static_cast<std::size_t>(count * traits.bytes));
     return;
@@ -106,9 +122,10 @@ inline void unpack(const stored_tensor& tensor, std::byte* to) {
   }
 }
 
-/// How a format that has blocks, or has none, writes the tensor: as it is, or blocks as f32.
+/// How a format that has ggml's blocks, or has none, writes the tensor: as it is, or as f32.
 inline storage written_type(const stored_tensor& tensor, bool has_blocks) noexcept {
-  return traits_of(tensor.type).elements > 1 && !(has_blocks && tensor.dense()) ? storage::f32 : tensor.type;
+  const bool kept = has_blocks && tensor.dense() && !quantised_type(tensor.type);
+  return traits_of(tensor.type).elements > 1 && !kept ? storage::f32 : tensor.type;
 }
 
 /// Hands the elements to `sink(std::span<const std::byte>)` in row-major order and the type above; what needs no change
