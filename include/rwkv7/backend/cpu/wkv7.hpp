@@ -62,7 +62,8 @@ void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<co
                                              {y, s, h},
                                              u ? u.at(h, 0) : nullptr,
                                              in.w.form(),
-                                             in.w.offset()};
+                                             in.w.offset(),
+                                             item + 1 < end};
         if (N == 64)
           wkv_sequence<Arch, 64, 64>(head, s.length, N, from, to);
         else if (N == 128)

@@ -28,6 +28,8 @@ struct wkv_head {
   const float* u;  // [N], for read_policy::before_bonus
   decay_form form;
   decay_offset offset;
+  bool next_follows;  // this thread takes the next head, too: its state may be asked for. Another thread's may not be:
+                      // that would take it from the cache of that thread's core
 
   /// Lanes [i, i + count) of token t: they lie far from those of the token before, where no processor looks by itself.
   RWKV7_INLINE void prefetch(index_t t, index_t i, index_t count) const noexcept {
