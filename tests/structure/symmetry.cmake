@@ -4,7 +4,7 @@
 cmake_minimum_required(VERSION 3.22)
 
 set(helpers_reference activation) # what several kernels share
-set(helpers_cpu activation gemm math normalise parallel params simd)
+set(helpers_cpu activation gemm gemm_columns math normalise parallel params reduce simd)
 set(errors "")
 
 foreach(backend reference cpu)
