@@ -48,6 +48,20 @@ struct next_weights {
   int rows;
 };
 
+/// The last n < lanes elements, from a function that is not inlined: in every tile it would be most of the code.
+template <class Arch, class T>
+[[gnu::noinline]] vec<Arch> load_tail(const T* p, index_t n) noexcept {
+  return load_first<Arch>(p, n);
+}
+template <class Arch>
+struct tail_lanes {
+  index_t j, n;
+  template <class T>
+  RWKV7_INLINE vec<Arch> load(const T* p) const noexcept {
+    return load_tail<Arch>(p + j, n);
+  }
+};
+
 /// y[r][first + o] = Σ_k x[r][k] w[o][k] over inputs [k, last_k) of one block, added to y unless it is the first.
 template <class Arch, int Rows, int Outputs, class W>
 RWKV7_INLINE void dot_tile(const float* const* x, const W* w, index_t w_stride, index_t k, index_t last_k,
@@ -77,7 +91,7 @@ RWKV7_INLINE void dot_tile(const float* const* x, const W* w, index_t w_stride, 
     }
     const index_t end = last_k - k > lanes<Arch> * chain<W> ? k + lanes<Arch> * chain<W> : last_k;
     for (; k + lanes<Arch> <= end; k += lanes<Arch>) multiply(whole_lanes<Arch>{k});
-    if (k < end) multiply(first_lanes<Arch>{k, end - k});
+    if (k < end) multiply(tail_lanes<Arch>{k, end - k});
     k = end;
     if (more) {
       RWKV7_UNROLL
@@ -96,39 +110,36 @@ RWKV7_INLINE void dot_tile(const float* const* x, const W* w, index_t w_stride, 
   put_sums<Arch, Rows, Outputs>(sum, y, first, add);
 }
 
-/// The same for one row of x and one output after the other, which reads the weights from end to end.
-template <class Arch, int Outputs, class W>
-RWKV7_INLINE void dot_one(const float* x, const W* w, index_t w_stride, index_t first_k, index_t last_k, float* y,
+/// y[first] = Σ_k x[k] w[k], likewise: one row of x and one output, which reads the weights from end to end.
+template <class Arch, class W>
+RWKV7_INLINE void dot_one(const float* x, const W* w, index_t first_k, index_t last_k, float* y,
                           index_t first) noexcept {
-  vec<Arch> total[1][Outputs];
-  for (int o = 0; o < Outputs; ++o, w += w_stride) {
-    index_t k = first_k;
-    const auto multiply = [&](auto at, const vec<Arch>& sum)
-                              RWKV7_INLINE_LAMBDA { return cpu::fma<Arch>(at.load(x), at.load(w), sum); };
-    vec<Arch> so_far(0.0f);
-    for (; last_k - k >= lanes<Arch> * chain<W>; k += lanes<Arch> * chain<W>) {
-      vec<Arch> sum(0.0f);
-      RWKV7_UNROLL
-      for (index_t i = 0; i < chain<W>; ++i) sum = multiply(whole_lanes<Arch>{k + i * lanes<Arch>}, sum);
-      so_far = k > first_k ? so_far + sum : sum;
-    }
-    if (k < last_k) {
-      const bool more = k > first_k;
-      vec<Arch> sum(0.0f);
-      for (; k + lanes<Arch> <= last_k; k += lanes<Arch>) sum = multiply(whole_lanes<Arch>{k}, sum);
-      if (k < last_k) sum = multiply(first_lanes<Arch>{k, last_k - k}, sum);
-      so_far = more ? so_far + sum : sum;
-    }
-    total[0][o] = so_far;
+  const auto multiply = [&](auto at, const vec<Arch>& sum)
+                            RWKV7_INLINE_LAMBDA { return cpu::fma<Arch>(at.load(x), at.load(w), sum); };
+  vec<Arch> total[1][1];
+  vec<Arch>& so_far = total[0][0];
+  so_far = vec<Arch>(0.0f);
+  index_t k = first_k;
+  for (; last_k - k >= lanes<Arch> * chain<W>; k += lanes<Arch> * chain<W>) {
+    vec<Arch> sum(0.0f);
+    RWKV7_UNROLL
+    for (index_t i = 0; i < chain<W>; ++i) sum = multiply(whole_lanes<Arch>{k + i * lanes<Arch>}, sum);
+    so_far = k > first_k ? so_far + sum : sum;
   }
-  put_sums<Arch, 1, Outputs>(total, &y, first, first_k > 0);
+  if (k < last_k) {
+    const bool more = k > first_k;
+    vec<Arch> sum(0.0f);
+    for (; k + lanes<Arch> <= last_k; k += lanes<Arch>) sum = multiply(whole_lanes<Arch>{k}, sum);
+    if (k < last_k) sum = multiply(tail_lanes<Arch>{k, last_k - k}, sum);
+    so_far = more ? so_far + sum : sum;
+  }
+  put_sums<Arch, 1, 1>(total, &y, first, first_k > 0);
 }
 
-/// Outputs [first, last) of one group of rows, over inputs [k, last_k). Tiles are of one block at most; without them
-/// any number of inputs is summed, output by output.
-template <class Arch, int Rows, class W>
+/// Outputs [first, last) of `Rows` rows: in tiles over inputs [k, last_k) of one block, or output by output over all.
+template <class Arch, int Rows, bool Tiled, class W>
 RWKV7_INLINE void dot_rows(const view<const float, 3>& x, const view<const W, 2>& w, index_t row, index_t k,
-                           index_t last_k, index_t first, index_t last, const view<float, 3>& y, bool tiled,
+                           index_t last_k, index_t first, index_t last, const view<float, 3>& y,
                            const next_weights<W>& next) noexcept {
   const float* in[Rows];
   float* out[Rows];
@@ -137,23 +148,21 @@ RWKV7_INLINE void dot_rows(const view<const float, 3>& x, const view<const W, 2>
     in[r] = x.at((row + r) / x.extent(1), (row + r) % x.extent(1), 0);
     out[r] = y.at((row + r) / y.extent(1), (row + r) % y.extent(1), 0);
   }
-  constexpr int Outputs = tile_outputs<Arch>;
   const index_t stride = w.stride(0);
-  index_t o = first;
-  for (; tiled && o + Outputs <= last; o += Outputs)
-    dot_tile<Arch, Rows, Outputs>(in, w.at(o, 0), stride, k, last_k, out, o,
-                                  next_weights<W>{next.first + (o - first) * stride, next.rows});
-  if constexpr (Rows == 1) {
-    for (; last_k <= block_inputs && o + 4 <= last; o += 4)
-      dot_one<Arch, 4>(in[0], w.at(o, 0), stride, k, last_k, out[0], o);
-  }
-  for (; o < last; ++o) {
-    for (index_t from = k; from == k || from < last_k; from += block_inputs) {
-      const index_t to = last_k - from > block_inputs ? from + block_inputs : last_k;
-      if constexpr (Rows == 1)
-        dot_one<Arch, 1>(in[0], w.at(o, 0), stride, from, to, out[0], o);
-      else
-        dot_tile<Arch, Rows, 1>(in, w.at(o, 0), stride, from, to, out, o, next);
+  if constexpr (Tiled) {
+    constexpr int Outputs = tile_outputs<Arch>;
+    for (index_t o = first; o < last; o += Outputs)
+      dot_tile<Arch, Rows, Outputs>(in, w.at(o, 0), stride, k, last_k, out, o,
+                                    next_weights<W>{next.first + (o - first) * stride, next.rows});
+  } else {
+    for (index_t o = first; o < last; ++o) {
+      for (index_t from = k; from == k || from < last_k; from += block_inputs) {
+        const index_t to = last_k - from > block_inputs ? from + block_inputs : last_k;
+        if constexpr (Rows == 1)
+          dot_one<Arch>(in[0], w.at(o, 0), from, to, out[0], o);
+        else
+          dot_tile<Arch, Rows, 1>(in, w.at(o, 0), stride, from, to, out, o, next);
+      }
     }
   }
 }
@@ -163,23 +172,23 @@ template <class Arch, class W>
 void gemm_rows(const view<const float, 3>& x, const view<const W, 2>& w, index_t begin, index_t end,
                const view<float, 3>& y) noexcept {
   constexpr int Rows = tile_rows<Arch>, Outputs = tile_outputs<Arch>;
+  constexpr auto size = static_cast<index_t>(sizeof(W));
   const index_t rows = x.extent(0) * x.extent(1), K = x.extent(2);
-  // Few rows take less time than their weights take to come from memory: those are then read from end to end (T 2,
-  // beyond the caches, 768 inputs: bf16 1.8 and f32 1.2 times as fast as in tiles; with more rows, x leaves the cache).
-  const index_t few = sizeof(W) == 2 && K <= block_inputs ? 4 : 2;
-  const bool tiled = rows > few || w.extent(0) * K * static_cast<index_t>(sizeof(W)) < index_t{1} << 19;
-  // Otherwise a slab of weights stays in the second-level cache while all rows pass over it.
-  const index_t depth = tiled ? block_inputs : K + 1;
-  const index_t deepest = K < 1 ? 1 : K < block_inputs ? K : block_inputs;
-  const index_t fitting = (index_t{256} << 10) / (deepest * static_cast<index_t>(sizeof(W))) / Outputs * Outputs;
-  const index_t slab = tiled ? fitting : end - begin;
-  // Meanwhile each group of rows fetches its share of the next slab (f32, T 32, 8192 inputs: 150 Gflop/s before, 190).
+  // One or two rows take less time than their weights take to come from memory: those are then read from end to end
+  // (T 2, beyond the caches, 768 inputs: bf16 1.8 and f32 1.2 times as fast as in tiles).
+  const bool tiled = rows > 2 || w.extent(0) * K * size < index_t{1} << 19;
+  const index_t tiled_end = tiled ? begin + (end - begin) / Outputs * Outputs : begin;
+  // A slab of weights stays in the second-level cache while all rows pass over it. Meanwhile each group of rows fetches
+  // its share of the next slab (f32, T 32, 8192 inputs: 150 Gflop/s before, 190 since).
+  const index_t depth = K < 1 ? 1 : K < block_inputs ? K : block_inputs;
+  const index_t slab = (index_t{256} << 10) / (depth * size) / Outputs * Outputs;
   const index_t groups = (rows + Rows - 1) / Rows;
-  for (index_t first = begin; first < end; first += slab) {
-    const index_t last = first + slab < end ? first + slab : end;
+  for (index_t first = begin; first < tiled_end; first += slab) {
+    const index_t last = first + slab < tiled_end ? first + slab : tiled_end;
     for (index_t k = 0; k == 0 || k < K; k += depth) {
       const index_t last_k = K - k < depth ? K : k + depth;
-      const bool deeper = last_k<K, more = groups> 1 && (deeper || last < end);
+      const bool deeper = last_k < K;
+      const bool more = groups > 1 && (deeper || last < tiled_end);
       const W* const next = !more ? w.data() : deeper ? w.at(first, depth) : w.at(last, -k);
       index_t row = 0;
       const auto share = [&]() RWKV7_INLINE_LAMBDA {
@@ -187,14 +196,17 @@ void gemm_rows(const view<const float, 3>& x, const view<const W, 2>& w, index_t
         const index_t count = more ? (group + 1) * Outputs / groups - from : 0;
         return next_weights<W>{next + from * w.stride(0), static_cast<int>(count)};
       };
-      for (; row + Rows <= rows; row += Rows)
-        dot_rows<Arch, Rows>(x, w, row, k, last_k, first, last, y, tiled, share());
+      for (; row + Rows <= rows; row += Rows) dot_rows<Arch, Rows, true>(x, w, row, k, last_k, first, last, y, share());
       if constexpr (Rows > 4)
-        for (; row + 4 <= rows; row += 4) dot_rows<Arch, 4>(x, w, row, k, last_k, first, last, y, tiled, share());
-      for (; row + 2 <= rows; row += 2) dot_rows<Arch, 2>(x, w, row, k, last_k, first, last, y, tiled, share());
-      for (; row < rows; ++row) dot_rows<Arch, 1>(x, w, row, k, last_k, first, last, y, tiled, share());
+        for (; row + 4 <= rows; row += 4) dot_rows<Arch, 4, true>(x, w, row, k, last_k, first, last, y, share());
+      for (; row + 2 <= rows; row += 2) dot_rows<Arch, 2, true>(x, w, row, k, last_k, first, last, y, share());
+      for (; row < rows; ++row) dot_rows<Arch, 1, true>(x, w, row, k, last_k, first, last, y, share());
     }
   }
+  const next_weights<W> none{w.data(), 0};
+  index_t row = 0;
+  for (; row + 2 <= rows; row += 2) dot_rows<Arch, 2, false>(x, w, row, 0, K, tiled_end, end, y, none);
+  for (; row < rows; ++row) dot_rows<Arch, 1, false>(x, w, row, 0, K, tiled_end, end, y, none);
 }
 
 }  // namespace rwkv7::backend::cpu

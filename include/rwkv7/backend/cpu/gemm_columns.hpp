@@ -9,10 +9,10 @@
 
 namespace rwkv7::backend::cpu {
 
-/// y[.., d] = bias[d] + Σ_k x[.., k] m[k][d] for the channels that `at` stands for, of `Rows` rows.
+/// y[.., d] = Σ_k x[.., k] m[k][d] for the channels that `at` stands for, of `Rows` rows.
 template <class Arch, int Rows, int Registers, class Lanes, class W>
-RWKV7_INLINE void column_tile(const view<const float, 3>& x, const view<const W, 2>& m, const weights<1>& bias,
-                              index_t row, const Lanes (&at)[Registers], const view<float, 3>& y) noexcept {
+RWKV7_INLINE void column_tile(const view<const float, 3>& x, const view<const W, 2>& m, index_t row,
+                              const Lanes (&at)[Registers], const view<float, 3>& y) noexcept {
   using V = vec<Arch>;
   constexpr int Partial = 2;
   const index_t K = x.extent(2);
@@ -48,29 +48,24 @@ RWKV7_INLINE void column_tile(const view<const float, 3>& x, const view<const W,
   for (int r = 0; r < Rows; ++r) {
     float* const out = y.at((row + r) / y.extent(1), (row + r) % y.extent(1), 0);
     RWKV7_UNROLL
-    for (int v = 0; v < Registers; ++v) {
-      V total = sum[0][r][v] + sum[1][r][v];
-      if (bias) total += param(bias).load(at[v]);
-      at[v].store(out, total);
-    }
+    for (int v = 0; v < Registers; ++v) at[v].store(out, sum[0][r][v] + sum[1][r][v]);
   }
 }
 
 /// `Registers` whole registers of channels from d on, as often as they fit before `last`; rows [begin, end).
 template <class Arch, int Rows, int Registers, class W>
-RWKV7_INLINE index_t column_tiles(const view<const float, 3>& x, const view<const W, 2>& m, const weights<1>& bias,
-                                  index_t begin, index_t end, index_t d, index_t last,
-                                  const view<float, 3>& y) noexcept {
+RWKV7_INLINE index_t column_tiles(const view<const float, 3>& x, const view<const W, 2>& m, index_t begin, index_t end,
+                                  index_t d, index_t last, const view<float, 3>& y) noexcept {
   for (; d + Registers * lanes<Arch> <= last; d += Registers * lanes<Arch>) {
     whole_lanes<Arch> at[Registers];
     RWKV7_UNROLL
     for (int v = 0; v < Registers; ++v) at[v].j = d + v * lanes<Arch>;
-    for (index_t row = begin; row < end; row += Rows) column_tile<Arch, Rows, Registers>(x, m, bias, row, at, y);
+    for (index_t row = begin; row < end; row += Rows) column_tile<Arch, Rows, Registers>(x, m, row, at, y);
   }
   return d;
 }
 
-/// Channels [first, last) of rows [begin, end).
+/// y[.., d] = bias[d] + Σ_k x[.., k] m[k][d] for channels [first, last) of rows [begin, end).
 template <class Arch, class W>
 void gemm_columns(const view<const float, 3>& x, const view<const W, 2>& m, const weights<1>& bias, index_t begin,
                   index_t end, index_t first, index_t last, const view<float, 3>& y) noexcept {
@@ -81,12 +76,17 @@ void gemm_columns(const view<const float, 3>& x, const view<const W, 2>& m, cons
     const bool tiled = part == 0;
     const index_t from = tiled ? begin : middle, to = tiled ? middle : end;
     if (from == to) continue;
-    index_t d = tiled ? column_tiles<Arch, Rows, 2>(x, m, bias, from, to, first, last, y)
-                      : column_tiles<Arch, 1, 4>(x, m, bias, from, to, first, last, y);
-    d = column_tiles<Arch, 1, 1>(x, m, bias, from, to, d, last, y);
+    index_t d = tiled ? column_tiles<Arch, Rows, 2>(x, m, from, to, first, last, y)
+                      : column_tiles<Arch, 1, 4>(x, m, from, to, first, last, y);
+    d = column_tiles<Arch, 1, 1>(x, m, from, to, d, last, y);
     if (d == last) continue;
     const first_lanes<Arch> at[1] = {{d, last - d}};
-    for (index_t row = from; row < to; ++row) column_tile<Arch, 1, 1>(x, m, bias, row, at, y);
+    for (index_t row = from; row < to; ++row) column_tile<Arch, 1, 1>(x, m, row, at, y);
+  }
+  for (index_t row = begin; bias && row < end; ++row) {
+    float* const out = y.at(row / y.extent(1), row % y.extent(1), first);
+    const param p = param(bias).from(first);
+    for_lanes<Arch>(last - first, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(out, at.load(out) + p.load(at)); });
   }
 }
 
