@@ -8,10 +8,10 @@
 ///   lanes along the inputs; chains of `chain` registers, added to each other; across lanes after `block` inputs;
 ///   blocks in turn.
 ///
-/// Chains let one row of weights be read from end to end, the only way that reaches what memory gives (Zen 5, one
-/// thread, matrices beyond the caches: 42 of 42 GB/s in f32 and 36 of 42 in bf16, against 33 and 22 with eight rows at
-/// once). Blocks let a slab of weights and some rows of x stay in the caches whatever the number of inputs is: f32 with
-/// T 128 and 2048 inputs went from 150 to 200 Gflop/s, of about 256.
+/// Chains let one row of weights be read from end to end, which comes closest to what memory gives (Zen 5, one thread,
+/// T 1, 768 to 768 beyond the caches: f32 37 and bf16 32 of 41 GB/s, against 31 and 20 with eight rows at once). Blocks
+/// let a slab of weights and some rows of x stay in the caches whatever the number of inputs is: f32 with T 128 and
+/// 2048 inputs went from 146 to 193 Gflop/s in one run (about 256 are the most).
 #pragma once
 
 #include "rwkv7/backend/cpu/reduce.hpp"
@@ -188,7 +188,7 @@ void gemm_rows(const view<const float, 3>& x, const view<const W, 2>& w, index_t
     for (index_t k = 0; k == 0 || k < K; k += depth) {
       const index_t last_k = K - k < depth ? K : k + depth;
       const bool deeper = last_k < K;
-      const bool more = groups > 1 && (deeper || last < tiled_end);
+      const bool more = rows > 2 && (deeper || last < tiled_end);
       const W* const next = !more ? w.data() : deeper ? w.at(first, depth) : w.at(last, -k);
       index_t row = 0;
       const auto share = [&]() RWKV7_INLINE_LAMBDA {
