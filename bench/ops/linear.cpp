@@ -28,18 +28,23 @@ struct problem {
   buffer<float> x, weight, y, y_rival;
   buffer<W> stored;
   buffer<double> y_exact;
+  std::vector<buffer<W>> copies;  // of the weights; each call takes the next one
+  std::size_t turn = 0;
 
-  problem(index_t T_, index_t in_, index_t out_) : T(T_), in(in_), out(out_) {
+  problem(index_t T_, index_t in_, index_t out_, bool cold = false) : T(T_), in(in_), out(out_) {
     x = noise(T * in), weight = noise(in * out, std::sqrt(3.0f / static_cast<float>(in)));
     for (const float w : weight) stored.push_back(narrow<W>(w));
     y.resize(static_cast<std::size_t>(T * out)), y_rival = y;
+    // Beyond every cache: 256 MiB at least, and two matrices.
+    const std::size_t bytes = stored.size() * sizeof(W);
+    copies.assign(cold ? std::max<std::size_t>(2, ((std::size_t{256} << 20) + bytes - 1) / bytes) : 1, stored);
   }
   template <class Exec>
   void run(Exec& exec) {
-    linear(
-        exec,
-        linear_inputs<float>{.x = view<float, 3>(x.data(), {1, T, in}), .weight = view<W, 2>(stored.data(), {out, in})},
-        {y.data(), {1, T, out}});
+    linear(exec,
+           linear_inputs<float>{.x = view<float, 3>(x.data(), {1, T, in}),
+                                .weight = view<W, 2>(copies[turn++ % copies.size()].data(), {out, in})},
+           {y.data(), {1, T, out}});
   }
   void run_scalar() {
     for (index_t t = 0; t < T; ++t)
@@ -73,32 +78,45 @@ rival llama_linear(const std::shared_ptr<problem<W>>& p, int threads) {
   constexpr ggml_type type = std::is_same_v<W, f16>    ? ggml_type::f16
                              : std::is_same_v<W, bf16> ? ggml_type::bf16
                                                        : ggml_type::f32;
-  const auto op = std::make_shared<llama_operation>(threads);
-  const auto weight = op->input(type, p->in, p->out), x = op->input(ggml_type::f32, p->in, p->T);
-  op->finish(llama()->ggml.ggml_mul_mat(op->context(), weight, x));
-  op->set(weight, p->stored), op->set(x, p->x);
-  const auto read = [p, op] {
-    op->run();
-    op->get(p->y_rival);
+  struct operations {
+    std::vector<std::unique_ptr<llama_operation>> of;  // one for each copy, all with their own threads
+    std::size_t turn = 0;
+    llama_operation& next() { return *of[turn++ % of.size()]; }
   };
-  return {"llama.cpp", [op] { op->run(); }, [p, read] { return p->error(read, p->y_rival); }, [op] { op->rest(); }};
+  const auto ops = std::make_shared<operations>();
+  for (const auto& copy : p->copies) {
+    auto op = std::make_unique<llama_operation>(threads);
+    const auto weight = op->input(type, p->in, p->out), x = op->input(ggml_type::f32, p->in, p->T);
+    op->finish(llama()->ggml.ggml_mul_mat(op->context(), weight, x));
+    op->set(weight, copy), op->set(x, p->x);
+    ops->of.push_back(std::move(op));
+  }
+  const auto read = [p, ops] {
+    auto& op = ops->next();
+    op.run();
+    op.get(p->y_rival);
+  };
+  const auto rest = [ops] {
+    for (const auto& op : ops->of) op->rest();
+  };
+  return {"llama.cpp", [ops] { ops->next().run(); }, [p, read] { return p->error(read, p->y_rival); }, rest};
 }
 
 template <class W, class Exec>
-void add_shape(index_t T, index_t in, index_t out, std::shared_ptr<Exec> exec) {
+void add_shape(index_t T, index_t in, index_t out, std::shared_ptr<Exec> exec, bool cold = false) {
   const auto threads = static_cast<int>(exec->concurrency());
   const std::string name = std::string("linear/forward/cpu/") + name_of(dtype_of<W>) + "/T:" + std::to_string(T) +
                            "/in:" + std::to_string(in) + "/out:" + std::to_string(out) +
-                           "/threads:" + std::to_string(threads);
-  add(name, [T, in, out, exec, threads] {
-    const auto p = std::make_shared<problem<W>>(T, in, out);
+                           "/threads:" + std::to_string(threads) + (cold ? "/cold" : "");
+  add(name, [T, in, out, exec, threads, cold] {
+    const auto p = std::make_shared<problem<W>>(T, in, out, cold);
     const auto ours = [p, exec] { p->run(*exec); };
     subject s{.tokens = static_cast<double>(T),
               .flops = 2.0 * static_cast<double>(T * in * out),
               .bytes = static_cast<double>(in * out) * sizeof(W) + 4.0 * static_cast<double>(T * (in + out)),
               .run = ours,
               .error = [p, ours] { return p->error(ours, p->y); }};
-    if (std::is_same_v<W, float> && threads == 1) {
+    if (std::is_same_v<W, float> && threads == 1 && !cold) {
       const auto scalar = [p] { p->run_scalar(); };
       const auto eigen = [p] { p->run_eigen(); };
       if (in * out <= 768 * 3072)  // larger ones would take minutes
@@ -118,6 +136,14 @@ void add_shapes(index_t T, index_t in, index_t out) {
   add_shape<W>(T, in, out, two);
 }
 
+/// Weights that come from memory each time, with one thread: those of a model do.
+void add_cold(index_t in, index_t out) {
+  const auto exec = std::make_shared<inline_executor>();
+  add_shape<float>(1, in, out, exec, true);
+  add_shape<bf16>(1, in, out, exec, true);
+  add_shape<f16>(1, in, out, exec, true);
+}
+
 const int registered = [] {
   const auto add_types = [](index_t T, index_t in, index_t out) {
     add_shapes<float>(T, in, out);
@@ -133,6 +159,10 @@ const int registered = [] {
   add_types(1, 768, 65536);
   add_types(1, 2048, 65536);
   for (const index_t C : {768, 2048}) add_shapes<float>(16, C, C);
+  for (const index_t T : {1, 128}) add_shapes<float>(T, 64, 256);  // the published model of 834 k parameters
+  for (const index_t C : {768, 2048}) add_cold(C, C);
+  add_cold(2560, 10240);
+  add_cold(768, 65536);
   return 0;
 }();
 

@@ -45,6 +45,8 @@ std::vector<problem> products() {
   for (const layout how : layouts)
     for (const auto type : dtypes) all.push_back({.T = 7, .N = 35, .out = 11, .how = how, .type = type});
   for (const auto type : dtypes) all.push_back({.T = 2, .N = 1030, .out = 17, .type = type});
+  // Several blocks of inputs, and enough weights for one row alone to be computed another way than nine.
+  for (const auto type : dtypes) all.push_back({.B = 1, .T = 9, .N = 2100, .out = 131, .type = type});
   all.push_back({.B = 0, .out = 3});
   all.push_back({.N = 0, .out = 3});
   return all;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "rwkv7/backend/cpu/activation.hpp"
-#include "rwkv7/backend/cpu/gemm.hpp"
+#include "rwkv7/backend/cpu/gemm_columns.hpp"
 #include "rwkv7/backend/cpu/parallel.hpp"
 #include "rwkv7/operands/low_rank.hpp"
 
