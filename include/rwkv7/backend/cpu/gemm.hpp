@@ -32,15 +32,6 @@ inline constexpr int tile_rows = lanes<Arch> == 16 ? 6 : 4;
 template <class Arch>
 inline constexpr int tile_outputs = lanes<Arch> == 16 ? 4 : 3;
 
-/// Into the second-level cache.
-RWKV7_INLINE void prefetch(const void* p) noexcept {
-#if defined(__GNUC__)
-  __builtin_prefetch(p, 0, 2);
-#else
-  static_cast<void>(p);
-#endif
-}
-
 /// Weights to fetch into the second-level cache during a tile: `rows` of them, as long as the tile's.
 template <class W>
 struct next_weights {
@@ -69,7 +60,7 @@ RWKV7_INLINE void dot_tile(const float* const* x, const W* w, index_t w_stride, 
   vec<Arch> sum[Rows][Outputs], total[Rows][Outputs];
   const auto multiply = [&](auto at) RWKV7_INLINE_LAMBDA {
     if constexpr (Outputs > 1) {
-      for (int i = 0; i < next.rows; ++i) prefetch(next.first + i * w_stride + at.j);
+      for (int i = 0; i < next.rows; ++i) prefetch_near(next.first + i * w_stride + at.j);
     }
     vec<Arch> weight[Outputs];
     RWKV7_UNROLL

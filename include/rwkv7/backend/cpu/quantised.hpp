@@ -136,11 +136,9 @@ struct panel_sums {
 /// Asks for the weights of two pages on. The processors' own prefetch starts anew at each page: measured on Zen 5 with
 /// weights that come from memory, 20 % of a product of one row with 4 bits, 30 % of one of sixteen rows.
 template <index_t Bytes>
-RWKV7_INLINE void fetch_ahead([[maybe_unused]] const unsigned char* block) noexcept {
-#if defined(__GNUC__)
+RWKV7_INLINE void fetch_ahead(const unsigned char* block) noexcept {
   RWKV7_UNROLL
-  for (index_t i = 0; i < Bytes; i += 64) __builtin_prefetch(block + i + 8192);
-#endif
+  for (index_t i = 0; i < Bytes; i += 64) cpu::prefetch(block + i + 8192);
 }
 
 /// One panel times some rows of rounded inputs: `blocks` blocks, each with its scales behind it if it has any.

@@ -137,6 +137,15 @@ RWKV7_INLINE void prefetch(const void* p) noexcept {
 #endif
 }
 
+/// The same, into the second-level cache.
+RWKV7_INLINE void prefetch_near(const void* p) noexcept {
+#if defined(__GNUC__)
+  __builtin_prefetch(p, 0, 2);
+#else
+  static_cast<void>(p);
+#endif
+}
+
 /// Keeps a loaded value in its register. g++ prefers to load it again for each use, which costs nothing while memory is
 /// aligned; where it is not, every load of a zmm register touches two cache lines and a product runs at half its speed.
 template <class Arch>
