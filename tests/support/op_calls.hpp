@@ -34,7 +34,7 @@ class operand_source {
         return in<rwkv7::f16>(extents, scale);
       case rwkv7::dtype::bf16:
         return in<rwkv7::bf16>(extents, scale);
-      case rwkv7::dtype::f32:
+      default:
         break;
     }
     return in<float>(extents, scale);

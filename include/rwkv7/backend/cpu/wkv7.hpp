@@ -64,16 +64,13 @@ void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<co
                                              in.w.form(),
                                              in.w.offset(),
                                              item + 1 < end};
-        if (N == 64)
-          wkv_sequence<Arch, 64, 64>(head, s.length, N, from, to);
-        else if (N == 128)
-          wkv_sequence<Arch, 128, 128>(head, s.length, N, from, to);
-        else if (N < 64)
-          wkv_sequence<Arch, 64, 0>(head, s.length, N, from, to);
-        else if (N < 128)
-          wkv_sequence<Arch, 128, 0>(head, s.length, N, from, to);
-        else
-          wkv_sequence<Arch, max_head_size, 0>(head, s.length, N, from, to);
+        // Each of these takes the compiler seconds, so only what people run is unrolled.
+        if constexpr (Removal) {
+          if (N == 64) return wkv_sequence<Arch, 64, 64>(head, s.length, N, from, to);
+          if (N == 128) return wkv_sequence<Arch, 128, 128>(head, s.length, N, from, to);
+          if (N < 128) return wkv_sequence<Arch, 128, 0>(head, s.length, N, from, to);
+        }
+        wkv_sequence<Arch, max_head_size, 0>(head, s.length, N, from, to);
       };
       if (!state.every) {
         run(all, initial, final);

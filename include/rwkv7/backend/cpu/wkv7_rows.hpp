@@ -55,9 +55,10 @@ RWKV7_INLINE void for_columns(index_t N, F&& f) noexcept {
 /// `row_stride` apart, or N where that is fixed. `ahead`: how far from these are the rows that are needed next; asking
 /// for them saves 3 to 12 %. `v` and `y`: of these rows.
 template <class Arch, index_t FixedN, index_t Capacity, bool Removal, read_policy Policy>
-RWKV7_INLINE void wkv_row_token(const wkv_head<Removal, Policy>& head, const wkv_row_tokens<Arch, Capacity>& tokens,
-                                index_t n, index_t t, index_t size, index_t rows, const float* from, float* to,
-                                index_t row_stride, index_t ahead, const float* v, float* y) noexcept {
+[[gnu::noinline]] void wkv_row_token(const wkv_head<Removal, Policy>& head,
+                                     const wkv_row_tokens<Arch, Capacity>& tokens, index_t n, index_t t, index_t size,
+                                     index_t rows, const float* from, float* to, index_t row_stride, index_t ahead,
+                                     const float* v, float* y) noexcept {
   using V = vec<Arch>;
   constexpr int W = static_cast<int>(lanes<Arch>), Rows = wkv_group<Arch, Removal>;
   const index_t N = FixedN > 0 ? FixedN : size, row = FixedN > 0 ? FixedN : row_stride;
@@ -130,9 +131,8 @@ RWKV7_INLINE void wkv_row_token(const wkv_head<Removal, Policy>& head, const wkv
 /// Tokens [first, first + count), count ≤ wkv_rows_most, of the rows [begin, end) of one head; none: the rows are
 /// copied.
 template <class Arch, index_t Capacity, index_t FixedN, bool Removal, read_policy Policy>
-RWKV7_INLINE void wkv_rows(const wkv_head<Removal, Policy>& head, index_t first, index_t count, index_t size,
-                           index_t begin, index_t end, const state_rows<const float>& from,
-                           const state_rows<float>& to) noexcept {
+void wkv_rows(const wkv_head<Removal, Policy>& head, index_t first, index_t count, index_t size, index_t begin,
+              index_t end, const state_rows<const float>& from, const state_rows<float>& to) noexcept {
   using V = vec<Arch>;
   constexpr index_t Rows = wkv_group<Arch, Removal>;
   const index_t N = FixedN > 0 ? FixedN : size;
@@ -161,35 +161,34 @@ RWKV7_INLINE void wkv_rows(const wkv_head<Removal, Policy>& head, index_t first,
   // So many rows together that the second read of them finds them in the nearest cache.
   const index_t near = 4096 / N / Rows * Rows, most = direct && near > Rows ? near : Rows;
   alignas(64) float copy[Rows * Capacity];  // of rows that lie otherwise, and of a group that is not full
-  for (index_t i = begin; i < end;) {
-    const index_t left = end - i, rows = left >= most ? most : left >= Rows ? left / Rows * Rows : left;
+  for (index_t i = begin, rows = 0; i < end; i += rows) {
+    const index_t left = end - i;
+    rows = left >= most ? most : left >= Rows ? left / Rows * Rows : left;
+    const bool in_place = direct && rows >= Rows;
     const auto source = from.from(i);
     const auto target = to.from(i);
-    if (direct && rows >= Rows) {
-      const float* now = source.data;
-      for (index_t n = 0; n < count; ++n, now = target.data) {
-        const index_t t = first + n;
-        const index_t ahead = i + rows < end || head.next_follows ? rows * source.row : 0;
-        wkv_row_token<Arch, FixedN>(head, tokens, n, t, N, rows, now, target.data, source.row, ahead, head.v[t] + i,
-                                    head.y[t] + i);
-      }
-      i += rows;
-      continue;
+    if (!in_place)
+      for (index_t x = 0; x < Rows; ++x)
+        for (index_t j = 0; j < N; ++j)
+          copy[x * Capacity + j] = source.data && x < rows ? source.data[x * source.row + j * source.column] : 0.0f;
+    const float* now = in_place ? source.data : copy;
+    float* const next = in_place ? target.data : copy;
+    const index_t row = in_place ? source.row : Capacity;
+    // The rows needed next are another thread's where this thread's heads end.
+    const index_t ahead = in_place && (i + rows < end || head.next_follows) ? rows * row : 0;
+    for (index_t n = 0; n < count; ++n, now = next) {
+      const index_t t = first + n;
+      float v_copy[Rows] = {}, y_copy[Rows];
+      if (!in_place)
+        for (index_t x = 0; x < rows; ++x) v_copy[x] = head.v[t][i + x];
+      wkv_row_token<Arch, FixedN>(head, tokens, n, t, N, in_place ? rows : Rows, now, next, row, ahead,
+                                  in_place ? head.v[t] + i : v_copy, in_place ? head.y[t] + i : y_copy);
+      if (!in_place)
+        for (index_t x = 0; x < rows; ++x) head.y[t][i + x] = y_copy[x];
     }
-    const index_t valid = rows < Rows ? rows : Rows;
-    for (index_t x = 0; x < Rows; ++x)
-      for (index_t j = 0; j < N; ++j)
-        copy[x * Capacity + j] = source.data && x < valid ? source.data[x * source.row + j * source.column] : 0.0f;
-    for (index_t n = 0; n < count; ++n) {
-      float v[Rows] = {}, y[Rows];
-      for (index_t x = 0; x < valid; ++x) v[x] = head.v[first + n][i + x];
-      wkv_row_token<Arch, FixedN>(head, tokens, n, first + n, N, Rows, copy, copy, Capacity, 0, v, y);
-      for (index_t x = 0; x < valid; ++x) head.y[first + n][i + x] = y[x];
-    }
-    if (target.data)
-      for (index_t x = 0; x < valid; ++x)
+    if (!in_place && target.data)
+      for (index_t x = 0; x < rows; ++x)
         for (index_t j = 0; j < N; ++j) target.data[x * target.row + j * target.column] = copy[x * Capacity + j];
-    i += valid;
   }
 }
 
