@@ -31,7 +31,8 @@ string(REPLACE "\n" ";" symbols "${symbols}")
 set(own 0)
 set(shared "")
 foreach(symbol IN LISTS symbols)
-  if(NOT symbol MATCHES "^[0-9a-f]+ ([A-Zuvw]) (.*)$") # lower case: of this file alone
+  # Lower case: of this file alone; V and u: an object, of which one copy is as good as another.
+  if(NOT symbol MATCHES "^[0-9a-f]+ ([A-UW-Zw]) (.*)$")
     continue()
   endif()
   set(name "${CMAKE_MATCH_2}")

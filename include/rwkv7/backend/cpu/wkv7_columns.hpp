@@ -269,7 +269,8 @@ RWKV7_INLINE void wkv_columns(const wkv_head<Removal, Policy>& head, index_t T, 
     for (; i + 2 * W <= all_lanes; i += 2 * W) each(i, std::integral_constant<int, 2>{});
     for (; i < all_lanes; i += W) each(i, std::integral_constant<int, 1>{});
   };
-  for_panels([&](index_t i, auto width) RWKV7_INLINE_LAMBDA { read_panel<Arch>(initial, N, i, width * W, S + i * N); });
+  for_panels([&](index_t i, auto width)
+                 RWKV7_INLINE_LAMBDA { read_panel<Arch>(initial, N, i, width.value * W, S + i * N); });
 
   bool any_before = false;
   for (index_t t = 0; t < T;) {
@@ -285,14 +286,15 @@ RWKV7_INLINE void wkv_columns(const wkv_head<Removal, Policy>& head, index_t T, 
       if (any_before) packed.close(N);
       packed.begin(head, t, next, N, record);
     }
-    for_panels([&](index_t i, auto width)
-                   RWKV7_INLINE_LAMBDA { wkv_panel<Arch, width, FixedN>(head, packed, run, N, i, S + i * N, u); });
+    for_panels([&](index_t i, auto width) RWKV7_INLINE_LAMBDA {
+      wkv_panel<Arch, width.value, FixedN>(head, packed, run, N, i, S + i * N, u);
+    });
     any_before = true;
   }
   packed.close(N);
   for_panels([&](index_t i, auto width) RWKV7_INLINE_LAMBDA {
-    rescale_panel<Arch>(packed.rescale, packed.keep, N, width * W, S + i * N);
-    f(i, width * W, S + i * N);
+    rescale_panel<Arch>(packed.rescale, packed.keep, N, width.value * W, S + i * N);
+    f(i, width.value * W, S + i * N);
   });
 }
 
