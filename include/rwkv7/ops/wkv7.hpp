@@ -87,10 +87,10 @@ diagnosis validate_wkv7(const sequences& seq, const wkv7_inputs<T>& in, const st
 ///
 /// Any T (0 carries the state over; 1 is the decode step), any N up to RWKV7_MAX_HEAD_SIZE; fastest at 64 and 128.
 /// Errors: rwkv7::error before anything is written. Cost: about 9 N² flops per head and token.
-/// Allocates nothing; stack of N² + 73 N elements per thread, N rounded up to 64 (if it is that), 128 or RWKV7_MAX_HEAD_SIZE.
-/// Exactness: relative L2 against double ≤ 5e-7 per 1 k tokens. Bitwise the same from run to run, for any number of
-/// threads, whatever the other sequences hold (D1–D3), and for any split of T at multiples of 32 (D4). With snapshots
-/// the bits are those of T calls of one token each.
+/// Allocates nothing; stack of N² + 73 N elements per thread, N rounded up to 64 (if it is that), 128 or
+/// RWKV7_MAX_HEAD_SIZE. Exactness: relative L2 against double ≤ 5e-7 per 1 k tokens. Bitwise the same from run to run,
+/// for any number of threads, whatever the other sequences hold (D1–D3), and for any split of T at multiples of 32
+/// (D4). With snapshots the bits are those of T calls of one token each.
 template <executor Exec, class T>
 void wkv7(Exec&& exec, const sequences& seq, const wkv7_inputs<T>& in, std::type_identity_t<view<T, 4>> y,
           const std::type_identity_t<state<T>>& state = {}) {

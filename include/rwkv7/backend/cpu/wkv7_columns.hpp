@@ -12,12 +12,14 @@
 /// beforehand, 4 N floats a token, and serve every panel. Sums over the columns restart every 16: that takes their
 /// latency out of the way and keeps their rounding at that of a sum across lanes.
 ///
-/// A block ends after 32 tokens, or before a W falls below 2^-40: then S = S̃ diag(W), entering as S̃ + (W - 1) S̃, and
-/// the first token of the next block decays S itself, as S + (w - 1) S. A slow decay keeps its digits that way: W is
-/// carried as a sum of two floats, made of w - 1, not of w. (Rounding w = 1 - 1e-4 to a float is an error of 3e-8 that
-/// would repeat at every token.) A factor below 1/2 is right to 6e-8 of 1, not of itself.
+/// A block ends after 32 tokens, or before a W leaves 2^±40: then S = S̃ diag(W), as S̃ + (W - 1) S̃ where W is more than
+/// 1/2, and the first token of the next block decays S itself, as S + (w - 1) S. A slow decay keeps its digits that
+/// way: W is carried as a sum of two floats, made of w - 1, not of w. (Rounding w = 1 - 1e-4 to a float is an error of
+/// 3e-8 that would repeat at every token.) A factor below 1/2 is right to 6e-8 of 1, not of itself.
 ///
-/// Measured at N = 64 on one thread of an AMD EPYC (Zen 5), AVX-512: see docs/benchmarks.html.
+/// One thread of an AMD EPYC (Zen 5), AVX-512, N = 64, T = 128: 79 % of the speed that four multiply-adds per element
+/// would have at the machine's peak. The panels alone come to 93 %; to pack a token takes 24 ns, to turn a state round
+/// and back 0.4 µs. Tried and slower: panels of 4 registers (15 %), two sums for each output that take turns (12 %).
 #pragma once
 
 #include "rwkv7/backend/cpu/activation.hpp"
