@@ -68,7 +68,7 @@ RWKV7_INLINE void round_inputs(const float* x, unsigned char* bytes, float& scal
   total = 0;
   for (index_t k = 0; k < dot_columns; ++k) {
     narrow[k] = static_cast<std::int16_t>(wide[k]);
-    total += wide[k];
+    total += narrow[k];  // which a NaN or infinity cannot make overflow; their scale is NaN anyway
   }
   store_inputs(dot_unit<Arch>{}, narrow, bytes);
 }
