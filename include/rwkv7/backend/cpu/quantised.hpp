@@ -223,7 +223,7 @@ RWKV7_INLINE void decode_nf4(const unsigned char* group,
     const __m512 table = _mm512_loadu_ps(nf4_values);
     const __m512i codes = _mm512_loadu_si512(group);
     RWKV7_UNROLL
-    for (int j = 0; j < 4; ++j) {  // the permutation looks at the low four bits of a lane
+    for (unsigned j = 0; j < 4; ++j) {  // the permutation looks at the low four bits of a lane
       value[j][0] = _mm512_permutexvar_ps(_mm512_srli_epi32(codes, 8 * j), table);
       value[4 + j][0] = _mm512_permutexvar_ps(_mm512_srli_epi32(codes, 8 * j + 4), table);
     }
