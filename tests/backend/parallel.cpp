@@ -69,6 +69,15 @@ TEST_CASE("no range is shorter than the grain unless it is the only one") {
       }
 }
 
+TEST_CASE("an executor may say that handing out tasks costs nothing: every item is worth a range") {
+  struct free_planner : planner {
+    static constexpr index_t fork_cost() { return 0; }
+  } exec{{4}};
+  int ranges = 0;
+  cpu::for_ranges(exec, 8, 5000, 1, [&](index_t, index_t) { ++ranges; });
+  CHECK(ranges == 8);
+}
+
 TEST_CASE("nothing to do calls nothing, little to do is done on the calling thread") {
   planner exec{4};
   CHECK(split(exec, 0, 1, 1).empty());

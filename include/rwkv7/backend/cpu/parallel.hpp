@@ -12,7 +12,8 @@ namespace rwkv7::backend::cpu {
 template <cpu_executor Exec, class F>
 void for_ranges(Exec& exec, index_t n, index_t grain, index_t step, F&& f) {
   if (n <= 0) return;
-  const index_t cheap = 6000 / fork_cost_of(exec), least = cheap > 1 ? (grain + cheap - 1) / cheap : grain;
+  const index_t cost = fork_cost_of(exec), cheap = 6000 / (cost > 1 ? cost : 1);
+  const index_t least = cheap > 1 ? (grain + cheap - 1) / cheap : grain;
   const index_t most = n / least < 1 ? 1 : n / least;
   // Twice as many ranges as threads evens out unequal speed; more would cost synchronisation.
   const index_t wanted = exec.concurrency() > 1 ? 2 * static_cast<index_t>(exec.concurrency()) : 1;
