@@ -96,12 +96,14 @@ template <executor Exec, class T>
 void channel_mix(Exec&& exec, const sequences& seq, const channel_mix_weights& p, const channel_mix_inputs<T>& in,
                  std::type_identity_t<view<T, 3>> y, const std::type_identity_t<shift_state<T>>& state,
                  workspace memory) {
-  if (const auto problem = validate_channel_mix(seq, p, in, y, state, memory)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_channel_mix(seq, p, in, y, state, memory); }))
+    return report(problem);
   const auto z = take_channel_mix_buffers<T>(memory, p, seq.batch(), seq.tokens());
-  token_shift(exec, seq, token_shift_inputs<T, 1>{.x = in.x, .mix = {p.x_k}}, {.y = {z.xk}}, state);
-  linear(exec, linear_inputs<T>{.x = z.xk, .weight = p.key}, z.hidden);
-  squared_relu(exec, squared_relu_inputs<T>{.x = z.hidden}, z.hidden);
-  linear(exec, linear_inputs<T>{.x = z.hidden, .weight = p.value}, y);
+  detail::prechecked inside(exec);
+  token_shift(inside, seq, token_shift_inputs<T, 1>{.x = in.x, .mix = {p.x_k}}, {.y = {z.xk}}, state);
+  linear(inside, linear_inputs<T>{.x = z.xk, .weight = p.key}, z.hidden);
+  squared_relu(inside, squared_relu_inputs<T>{.x = z.hidden}, z.hidden);
+  linear(inside, linear_inputs<T>{.x = z.hidden, .weight = p.value}, y);
 }
 
 }  // namespace rwkv7

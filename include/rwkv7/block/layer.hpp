@@ -74,15 +74,18 @@ template <variant V = x070, executor Exec, class T>
 void layer(Exec&& exec, const sequences& seq, const dims& d, const layer_weights& p, view<T, 3> x,
            const std::type_identity_t<first_values<T>>& first, const std::type_identity_t<layer_state<T>>& state,
            workspace memory) {
-  if (const auto problem = validate_layer<V>(seq, d, p, x, first, state, memory)) return report(problem);
+  if (const auto problem =
+          detail::problem_of(exec, [&] { return validate_layer<V>(seq, d, p, x, first, state, memory); }))
+    return report(problem);
   const auto normed = memory.take<T>(seq.batch(), seq.tokens(), d.C),
              out = memory.take<T>(seq.batch(), seq.tokens(), d.C);
-  layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = p.ln1_weight, .bias = p.ln1_bias}, normed);
-  time_mix<V>(exec, seq, d, p.att, time_mix_inputs<T>{.x = normed}, out, first, state.att, memory);
-  residual_add(exec, residual_add_inputs<T>{.x = out}, x);
-  layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = p.ln2_weight, .bias = p.ln2_bias}, normed);
-  channel_mix(exec, seq, p.ffn, channel_mix_inputs<T>{.x = normed}, out, state.ffn, memory);
-  residual_add(exec, residual_add_inputs<T>{.x = out}, x);
+  detail::prechecked inside(exec);
+  layer_norm(inside, layer_norm_inputs<T>{.x = x, .weight = p.ln1_weight, .bias = p.ln1_bias}, normed);
+  time_mix<V>(inside, seq, d, p.att, time_mix_inputs<T>{.x = normed}, out, first, state.att, memory);
+  residual_add(inside, residual_add_inputs<T>{.x = out}, x);
+  layer_norm(inside, layer_norm_inputs<T>{.x = x, .weight = p.ln2_weight, .bias = p.ln2_bias}, normed);
+  channel_mix(inside, seq, p.ffn, channel_mix_inputs<T>{.x = normed}, out, state.ffn, memory);
+  residual_add(inside, residual_add_inputs<T>{.x = out}, x);
 }
 
 }  // namespace rwkv7

@@ -24,6 +24,11 @@
 
 namespace rwkv7 {
 
+/// The largest rank of a low-rank map, which is what layers of one model differ in.
+inline index_t hidden_rank(const time_mix_weights& p) noexcept {
+  return std::max({p.w.in.extent(1), p.a.in.extent(1), p.v.in.extent(1), p.g.in.extent(1)});
+}
+
 /// Lays out the activations of one call; on a counting workspace it only measures.
 template <variant V, class T>
 time_mix_buffers<T> take_time_mix_buffers(workspace& memory, const dims& d, const time_mix_weights& p, index_t B,
@@ -39,7 +44,7 @@ time_mix_buffers<T> take_time_mix_buffers(workspace& memory, const dims& d, cons
   z.k0 = d.H_kv == d.H ? z.k : take(d.D_kv());
   if constexpr (V.value_residual) z.v_mix = take(d.D_kv());
   if constexpr (V.gate) z.g = take(d.D());
-  z.hidden = take(std::max({p.w.in.extent(1), p.a.in.extent(1), p.v.in.extent(1), p.g.in.extent(1)}));
+  z.hidden = take(hidden_rank(p));
   return z;
 }
 
@@ -238,12 +243,15 @@ template <variant V = x070, executor Exec, class T>
 void time_mix(Exec&& exec, const sequences& seq, const dims& d, const time_mix_weights& p, const time_mix_inputs<T>& in,
               std::type_identity_t<view<T, 3>> y, const std::type_identity_t<first_values<T>>& first,
               const std::type_identity_t<time_mix_state<T>>& state, workspace memory) {
-  if (const auto problem = validate_time_mix<V>(seq, d, p, in, y, first, state, memory)) return report(problem);
+  if (const auto problem =
+          detail::problem_of(exec, [&] { return validate_time_mix<V>(seq, d, p, in, y, first, state, memory); }))
+    return report(problem);
   auto z = take_time_mix_buffers<V, T>(memory, d, p, seq.batch(), seq.tokens());
-  time_mix_stages::mix<V>(exec, seq, p, in, z, state.shift);
-  time_mix_stages::prepare<V>(exec, d, p, in, z, first);
-  time_mix_stages::recur<V>(exec, seq, d, z, state.S);
-  time_mix_stages::readout<V>(exec, d, p, z, y);
+  detail::prechecked inside(exec);
+  time_mix_stages::mix<V>(inside, seq, p, in, z, state.shift);
+  time_mix_stages::prepare<V>(inside, d, p, in, z, first);
+  time_mix_stages::recur<V>(inside, seq, d, z, state.S);
+  time_mix_stages::readout<V>(inside, d, p, z, y);
 }
 
 }  // namespace rwkv7

@@ -7,6 +7,7 @@
 
 #include "rwkv7/exec/executor.hpp"
 #include "rwkv7/exec/inline.hpp"
+#include "rwkv7/exec/prechecked.hpp"
 
 namespace rwkv7 {
 
@@ -31,6 +32,10 @@ void launch(Kernel kernel, Exec& exec, Args&... args) {
     exec.run(args...);
   else if constexpr (found)
     kernel(backend_tag_of<Exec>{}, exec, args...);
+}
+template <class T, class Kernel, class Exec, class... Args>
+void launch(Kernel kernel, prechecked<Exec>& inside, Args&... args) {
+  launch<T>(kernel, inside.exec, args...);
 }
 
 }  // namespace detail

@@ -49,6 +49,9 @@ class language_model {
       if (w && !is_quantised(w.type()) && !usable_in_place(*file.find(name)) && model.unready_.empty())
         model.unready_ = name;
     });
+    const auto& layers = model.weights_.layers;
+    for (std::size_t i = 1; i < layers.size(); ++i)
+      if (hidden_rank(layers[i].att) > hidden_rank(layers[model.widest_].att)) model.widest_ = i;
     model.file_ = std::move(file);
     return model;
   }
@@ -103,10 +106,9 @@ class language_model {
     take_buffers(counting, seq);
     workspace head;
     head.take<T>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes_.C);
-    std::size_t most = head.required();
-    for (const auto& p : weights_.layers)
-      most = std::max(most, layer_workspace_size<T, V>(seq, sizes_.time_mix_dims(), p));
-    return counting.required() + most;
+    const auto layer =
+        weights_.layers.empty() ? 0 : layer_workspace_size<T, V>(seq, sizes_.time_mix_dims(), weights_.layers[widest_]);
+    return counting.required() + std::max(head.required(), layer);
   }
 
   /// What is wrong with a call of forward, or nothing.
@@ -202,7 +204,8 @@ class language_model {
   tensor_file file_;
   model_sizes sizes_;
   model_weights weights_;
-  std::string unready_;  // a parameter that cannot be used where it lies
+  std::size_t widest_ = 0;  // the layer that needs most scratch
+  std::string unready_;     // a parameter that cannot be used where it lies
 };
 
 // Outside the class, so that it is not inline: `extern template` then keeps a program from compiling a whole model in
@@ -214,18 +217,19 @@ void language_model<V, T>::forward(Exec&& exec, const sequences& seq, view<const
                                    workspace memory) const {
   if (const auto problem = validate_forward(seq, tokens, out, state, memory)) return report(problem);
   const auto [x, v_first] = take_buffers(memory, seq);
+  detail::prechecked inside(exec);
   for (index_t b = 0; b < seq.batch(); ++b)
     for (index_t t = 0; t < seq.tokens(); ++t)
       for (index_t c = 0; c < sizes_.C; ++c) x(b, t, c) = static_cast<T>(weights_.emb(index_t{tokens(b, t)}, c));
-  layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = weights_.ln0_weight, .bias = weights_.ln0_bias}, x);
+  layer_norm(inside, layer_norm_inputs<T>{.x = x, .weight = weights_.ln0_weight, .bias = weights_.ln0_bias}, x);
   for (index_t i = 0; i < sizes_.layers; ++i)
-    layer<V>(exec, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x, {v_first, i == 0},
+    layer<V>(inside, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x, {v_first, i == 0},
              state_of_layer<V>(sizes_, state, i), memory);
-  if (out.last) last_logits(exec, seq, x, out.last, memory);
+  if (out.last) last_logits(inside, seq, x, out.last, memory);
   if (out.logits || out.hidden) {
     const auto hidden = out.hidden ? out.hidden : memory.take<T>(seq.batch(), seq.tokens(), sizes_.C);
-    hidden_of(exec, x, hidden);
-    if (out.logits) linear(exec, linear_inputs<T>{.x = hidden, .weight = weights_.head}, out.logits);
+    hidden_of(inside, x, hidden);
+    if (out.logits) linear(inside, linear_inputs<T>{.x = hidden, .weight = weights_.head}, out.logits);
   }
 }
 

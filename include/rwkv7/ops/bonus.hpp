@@ -42,7 +42,7 @@ diagnosis validate_bonus(const bonus_inputs<T>& in, const std::type_identity_t<v
 /// Exactness: a token's result depends on nothing but the token (D1–D4 bitwise).
 template <executor Exec, class T>
 void bonus(Exec&& exec, const bonus_inputs<T>& in, std::type_identity_t<view<T, 4>> y) {
-  if (const auto problem = validate_bonus(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_bonus(in, y); })) return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(bonus_kernel(a...)) { bonus_kernel(a...); }, exec, in, y);
 }
 

@@ -32,7 +32,8 @@ diagnosis validate_decay_factor(const decay_factor_inputs<T>& in, const std::typ
 /// Exactness (cpu): within 2 ulp; loglog within 2 + 2 exp(x) ulp, since it is the exponential of a rounded one.
 template <executor Exec, class T>
 void decay_factor(Exec&& exec, const decay_factor_inputs<T>& in, std::type_identity_t<view<T, 4>> y) {
-  if (const auto problem = validate_decay_factor(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_decay_factor(in, y); }))
+    return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(decay_factor_kernel(a...)) { decay_factor_kernel(a...); }, exec, in, y);
 }
 

@@ -36,7 +36,8 @@ diagnosis validate_first_residual(const first_residual_inputs<T>& in,
 /// Errors: rwkv7::error before anything is written. Allocates nothing. Exactness: elementwise (D1–D4 bitwise).
 template <executor Exec, class T>
 void first_residual(Exec&& exec, const first_residual_inputs<T>& in, std::type_identity_t<view<T, 3>> y) {
-  if (const auto problem = validate_first_residual(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_first_residual(in, y); }))
+    return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(first_residual_kernel(a...)) { first_residual_kernel(a...); }, exec, in,
                     y);
 }

@@ -33,7 +33,7 @@ diagnosis validate_gate(const gate_inputs<T>& in, const std::type_identity_t<vie
 /// Errors: rwkv7::error before anything is written. Allocates nothing. Exactness: elementwise (D1–D4 bitwise).
 template <executor Exec, class T>
 void gate(Exec&& exec, const gate_inputs<T>& in, std::type_identity_t<view<T, 3>> y) {
-  if (const auto problem = validate_gate(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_gate(in, y); })) return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(gate_kernel(a...)) { gate_kernel(a...); }, exec, in, y);
 }
 

@@ -59,7 +59,8 @@ diagnosis validate_key_update(const key_update_inputs<T>& in, const key_update_o
 /// Exactness: a token's result depends on nothing but the token (D1–D4 bitwise).
 template <executor Exec, class T>
 void key_update(Exec&& exec, const key_update_inputs<T>& in, const std::type_identity_t<key_update_outputs<T>>& out) {
-  if (const auto problem = validate_key_update(in, out)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_key_update(in, out); }))
+    return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(key_update_kernel(a...)) { key_update_kernel(a...); }, exec, in, out);
 }
 

@@ -37,7 +37,7 @@ diagnosis validate_layer_norm(const layer_norm_inputs<T>& in, const std::type_id
 /// Exactness: two passes; a token's result depends on nothing but the token (D1–D4 bitwise).
 template <executor Exec, class T>
 void layer_norm(Exec&& exec, const layer_norm_inputs<T>& in, std::type_identity_t<view<T, 3>> y) {
-  if (const auto problem = validate_layer_norm(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_layer_norm(in, y); })) return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(layer_norm_kernel(a...)) { layer_norm_kernel(a...); }, exec, in, y);
 }
 

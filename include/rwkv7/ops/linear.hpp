@@ -40,7 +40,7 @@ diagnosis validate_linear(const linear_inputs<T>& in, const std::type_identity_t
 /// infinity or NaN gives NaN.
 template <executor Exec, class T>
 void linear(Exec&& exec, const linear_inputs<T>& in, std::type_identity_t<view<T, 3>> y) {
-  if (const auto problem = validate_linear(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_linear(in, y); })) return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(linear_kernel(a...)) { linear_kernel(a...); }, exec, in, y);
 }
 

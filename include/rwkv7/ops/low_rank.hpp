@@ -47,7 +47,7 @@ diagnosis validate_low_rank(const low_rank_inputs<T>& in, const low_rank_outputs
 /// Exactness: as linear; tanh within 1.5 ulp and sigmoid within 2.5 (cpu).
 template <executor Exec, class T>
 void low_rank(Exec&& exec, const low_rank_inputs<T>& in, const std::type_identity_t<low_rank_outputs<T>>& out) {
-  if (const auto problem = validate_low_rank(in, out)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_low_rank(in, out); })) return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(low_rank_kernel(a...)) { low_rank_kernel(a...); }, exec, in, out);
 }
 

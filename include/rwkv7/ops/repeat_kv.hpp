@@ -33,7 +33,7 @@ diagnosis validate_repeat_kv(const repeat_kv_inputs<T>& in, const std::type_iden
 /// Errors: rwkv7::error before anything is written. Allocates nothing. Exactness: exact.
 template <executor Exec, class T>
 void repeat_kv(Exec&& exec, const repeat_kv_inputs<T>& in, std::type_identity_t<view<T, 4>> y) {
-  if (const auto problem = validate_repeat_kv(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_repeat_kv(in, y); })) return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(repeat_kv_kernel(a...)) { repeat_kv_kernel(a...); }, exec, in, y);
 }
 

@@ -31,7 +31,8 @@ diagnosis validate_residual_add(const residual_add_inputs<T>& in, const std::typ
 /// Errors: rwkv7::error before anything is written. Allocates nothing. Exactness: elementwise (D1–D4 bitwise).
 template <executor Exec, class T>
 void residual_add(Exec&& exec, const residual_add_inputs<T>& in, std::type_identity_t<view<T, 3>> y) {
-  if (const auto problem = validate_residual_add(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_residual_add(in, y); }))
+    return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(residual_add_kernel(a...)) { residual_add_kernel(a...); }, exec, in, y);
 }
 

@@ -31,7 +31,8 @@ diagnosis validate_squared_relu(const squared_relu_inputs<T>& in, const std::typ
 /// Errors: rwkv7::error before anything is written. Allocates nothing. Exactness: elementwise; NaN stays NaN.
 template <executor Exec, class T>
 void squared_relu(Exec&& exec, const squared_relu_inputs<T>& in, std::type_identity_t<view<T, 3>> y) {
-  if (const auto problem = validate_squared_relu(in, y)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_squared_relu(in, y); }))
+    return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(squared_relu_kernel(a...)) { squared_relu_kernel(a...); }, exec, in, y);
 }
 

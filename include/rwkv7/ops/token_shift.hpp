@@ -59,7 +59,8 @@ template <executor Exec, class T, std::size_t Mixes>
 void token_shift(Exec&& exec, const sequences& seq, const token_shift_inputs<T, Mixes>& in,
                  const std::type_identity_t<token_shift_outputs<T, Mixes>>& out,
                  const std::type_identity_t<shift_state<T>>& state = {}) {
-  if (const auto problem = validate_token_shift(seq, in, out, state)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_token_shift(seq, in, out, state); }))
+    return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(token_shift_kernel(a...)) { token_shift_kernel(a...); }, exec, seq, in,
                     out, state);
 }

@@ -94,7 +94,8 @@ diagnosis validate_wkv7(const sequences& seq, const wkv7_inputs<T>& in, const st
 template <executor Exec, class T>
 void wkv7(Exec&& exec, const sequences& seq, const wkv7_inputs<T>& in, std::type_identity_t<view<T, 4>> y,
           const std::type_identity_t<state<T>>& state = {}) {
-  if (const auto problem = validate_wkv7(seq, in, y, state)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_wkv7(seq, in, y, state); }))
+    return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(wkv7_kernel(a...)) { wkv7_kernel(a...); }, exec, seq, in, y, state);
 }
 
@@ -120,7 +121,8 @@ diagnosis validate_wkv(const sequences& seq, const wkv_inputs<T, Policy>& in, co
 template <executor Exec, class T, read_policy Policy>
 void wkv(Exec&& exec, const sequences& seq, const wkv_inputs<T, Policy>& in, std::type_identity_t<view<T, 4>> y,
          const std::type_identity_t<state<T>>& state = {}) {
-  if (const auto problem = validate_wkv(seq, in, y, state)) return report(problem);
+  if (const auto problem = detail::problem_of(exec, [&] { return validate_wkv(seq, in, y, state); }))
+    return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(wkv_kernel(a...)) { wkv_kernel(a...); }, exec, seq, in, y, state);
 }
 
