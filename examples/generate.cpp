@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <fstream>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <rwkv7/exec/dispatch.hpp>
 #include <rwkv7/exec/spin.hpp>
@@ -191,9 +190,8 @@ void run(request r) {
 
   // Parameters, state and scratch memory: the program's, asked for once.
   const auto given = static_cast<index_t>(r.tokens.size()), chunk = std::min(r.chunk, given);
-  const auto size = model.weights_size();
-  const auto arena = std::make_unique_for_overwrite<std::byte[]>(size);
-  model.pack({arena.get(), size});
+  const huge_page_memory arena(model.weights_size());
+  model.pack(arena.bytes());
   std::vector<float> slot(static_cast<std::size_t>(model.state_size())), last(static_cast<std::size_t>(V));
   std::vector<float> rows(file ? static_cast<std::size_t>(chunk * V) : 0);
   std::vector<std::byte> scratch(model.workspace_size(dense{1, chunk}));

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
-#include <memory>
 #include <rwkv7/exec/dispatch.hpp>
 #include <rwkv7/exec/spin.hpp>
 #include <rwkv7/model.hpp>
@@ -87,9 +86,8 @@ void run(const request& r) {
   const auto tokens = tokens_of(r.text, tokenizer);
   const index_t count = std::min(r.limit, static_cast<index_t>(tokens.size()) - 1), chunk = std::min(r.chunk, count);
 
-  const auto size = model.weights_size();
-  const auto arena = std::make_unique_for_overwrite<std::byte[]>(size);
-  model.pack({arena.get(), size});
+  const huge_page_memory arena(model.weights_size());
+  model.pack(arena.bytes());
   std::vector<float> slot(static_cast<std::size_t>(model.state_size())), rows(static_cast<std::size_t>(chunk * V));
   std::vector<std::byte> scratch(model.workspace_size(dense{1, chunk}));
   dispatch_executor exec(spin_executor(r.threads), r.cpu);

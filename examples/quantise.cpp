@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Rewrites an RWKV-7 checkpoint with its large matrices in 8 or 4 bits, and says what that costs.
+// Rewrites an RWKV-7 checkpoint with its large matrices in 16, 8 or 4 bits, and says what that costs.
 //
 // Exit status: 0, 2 for a command line or a file that cannot be used, 1 for everything else.
 #include <cstdio>
@@ -22,20 +22,22 @@ constexpr char usage[] =
     "\n"
     "  IN     any checkpoint that convert reads\n"
     "  OUT    .safetensors with RWKV-LM's names, which this library's programs run\n"
-    "  --type int8       8.5 bits per weight, a scale for every 32 neighbours\n"
+    "  --type bf16       16 bits, the range of float\n"
+    "         f16        16 bits, three more of precision\n"
+    "         int8       8.5 bits per weight, a scale for every 32 neighbours\n"
     "         int8_rows  8 bits, a scale for every row\n"
     "         int4       4.5 bits, a scale for every 32 neighbours\n"
     "         nf4        4.25 bits, NormalFloat4 with a scale for every 64 neighbours\n"
     "  --head another one for the head\n"
     "\n"
-    "Receptance, key, value, output, ffn.key, ffn.value and head are quantised; everything else stays as it is. Prints "
+    "Receptance, key, value, output, ffn.key, ffn.value and head are changed; everything else stays as it is. Prints "
     "a\n"
     "line for each: relative error (L2), largest error, largest weight, bytes before and after.\n";
 
 dtype type_of(const std::string& option, const std::string& name) {
-  for (const dtype type : {dtype::int8, dtype::int8_rows, dtype::int4, dtype::nf4})
+  for (const dtype type : {dtype::bf16, dtype::f16, dtype::int8, dtype::int8_rows, dtype::int4, dtype::nf4})
     if (name == name_of(type)) return type;
-  throw bad_input(option + ": got '" + name + "', want int8, int8_rows, int4 or nf4");
+  throw bad_input(option + ": got '" + name + "', want bf16, f16, int8, int8_rows, int4 or nf4");
 }
 
 void quantise_file(const std::filesystem::path& in, const std::filesystem::path& out, dtype type, dtype head) {

@@ -138,7 +138,7 @@ void add_shapes(index_t T, index_t in, index_t out) {
 
 /// Weights that come from memory each time, with one thread: those of a model do.
 void add_cold(index_t in, index_t out) {
-  const auto exec = std::make_shared<inline_executor>();
+  const auto& exec = one_thread();
   add_shape<float>(1, in, out, exec, true);
   add_shape<bf16>(1, in, out, exec, true);
   add_shape<f16>(1, in, out, exec, true);

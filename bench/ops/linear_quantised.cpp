@@ -2,10 +2,9 @@
 // linear with quantised matrices, beside ggml's formats of as many bits. One matrix again and again, and (cold) as many
 // as fill 256 MiB in turn, so that each comes from memory.
 #include "peers/llama.hpp"
-#include "rwkv7/exec/inline.hpp"
-#include "rwkv7/exec/threads.hpp"
 #include "rwkv7/ops/linear.hpp"
 #include "rwkv7/quant/pack.hpp"
+#include "support/executors.hpp"
 #include "support/harness.hpp"
 
 namespace rwkv7_bench {
@@ -112,11 +111,9 @@ void add_shape(dtype type, index_t T, index_t in, index_t out, bool cold, std::s
 }
 
 const int registered = [] {
-  static const auto one = std::make_shared<inline_executor>();
-  static const auto two = std::make_shared<thread_executor>(2);
   const auto add_type = [](dtype type, index_t T, index_t in, index_t out, bool cold) {
-    add_shape(type, T, in, out, cold, one);
-    add_shape(type, T, in, out, cold, two);
+    add_shape(type, T, in, out, cold, one_thread());
+    add_shape(type, T, in, out, cold, two_threads());
   };
   for (const auto type : {dtype::int8, dtype::int8_rows, dtype::int4, dtype::nf4}) {
     for (const bool cold : {true, false})

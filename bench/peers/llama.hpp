@@ -12,6 +12,7 @@ namespace rwkv7_bench {
 /// The libraries, once they are open.
 struct llama_peer {
   std::filesystem::path folder;
+  std::string wanted_build{};  // of the CPU kernels, a file's name; empty: llama.cpp's choice
   ggml_api ggml{folder};
   ggml_cpu_api cpu{chosen()};
 
@@ -19,10 +20,13 @@ struct llama_peer {
   std::string cpu_build() const { return std::filesystem::path(cpu.cpu.name()).filename().string(); }
 
  private:
-  /// The build that llama.cpp chooses for this machine, by its own scores.
+  /// The build that is wanted, or that llama.cpp chooses for this machine, by its own scores.
   library chosen() const {
     ggml.ggml_log_set([](int, const char*, void*) {}, nullptr);
-    ggml.ggml_backend_load_all_from_path(folder.string().c_str());
+    if (wanted_build.empty())
+      ggml.ggml_backend_load_all_from_path(folder.string().c_str());
+    else
+      ggml.ggml_backend_load((folder / wanted_build).string().c_str());
     ggml_device* const device = ggml.ggml_backend_dev_by_type(0);
     Dl_info where{};
     if (!device || !dladdr(ggml.ggml_backend_reg_get_proc_address(ggml.ggml_backend_dev_backend_reg(device),

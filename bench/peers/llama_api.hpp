@@ -100,6 +100,7 @@ struct ggml_api {
       base, "ggml_backend_reg_get_proc_address"};
 
   function<void(const char* folder)> ggml_backend_load_all_from_path{registry, "ggml_backend_load_all_from_path"};
+  function<ggml_registration*(const char* file)> ggml_backend_load{registry, "ggml_backend_load"};
   function<ggml_device*(int type)> ggml_backend_dev_by_type{registry, "ggml_backend_dev_by_type"};  // 0: CPU
 };
 
@@ -143,6 +144,18 @@ struct llama_context_params {
   llama_context* ctx_other;
 };
 
+/// Types that llama.cpp makes models of; "f32" is the checkpoint's own.
+enum class llama_ftype : int { f16 = 1, q4_0 = 2, q8_0 = 7, bf16 = 32 };
+
+struct llama_model_quantize_params {
+  std::int32_t nthread;
+  llama_ftype ftype;
+  int output_tensor_type, token_embedding_type;  // 43: by ftype
+  bool allow_requantize, quantize_output_tensor, only_copy, pure, keep_split, dry_run;
+  void *imatrix, *kv_overrides, *tensor_types, *prune_layers;
+  int more[2];
+};
+
 struct llama_batch {
   std::int32_t n_tokens;
   std::int32_t* token;
@@ -159,6 +172,9 @@ struct llama_api {
       : llama(folder / "libllama.v0.5.0.so", {{"llama_version", "0.5.0-dev"}}) {
     const auto m = llama_model_default_params();
     const auto c = llama_context_default_params();
+    const auto q = llama_model_quantize_default_params();
+    if (q.ftype != llama_ftype::q8_0 || q.output_tensor_type != 43 || !q.quantize_output_tensor || q.pure || q.imatrix)
+      throw peer_error(llama.name() + ": its parameters for quantising are not laid out as in version 0.5.0-dev");
     if (m.n_gpu_layers != -1 || !m.use_extra_bufts || m.load_mtp || c.n_ctx != 512 || c.n_ubatch != 512 ||
         c.yarn_beta_slow != -1.0f || c.type_v != ggml_type::f16 || c.kv_unified || c.n_samplers || c.ctx_other)
       throw peer_error(llama.name() + ": its parameters are not laid out as in version 0.5.0-dev");
@@ -167,11 +183,13 @@ struct llama_api {
   function<void(ggml_log*, void* user)> llama_log_set{llama, "llama_log_set"};
   function<llama_model_params()> llama_model_default_params{llama, "llama_model_default_params"};
   function<llama_context_params()> llama_context_default_params{llama, "llama_context_default_params"};
+  function<llama_model_quantize_params()> llama_model_quantize_default_params{llama,
+                                                                              "llama_model_quantize_default_params"};
+  function<std::uint32_t(const char* from, const char* to, const llama_model_quantize_params*)> llama_model_quantize{
+      llama, "llama_model_quantize"};
   function<llama_model*(const char* path, llama_model_params)> llama_model_load_from_file{llama,
                                                                                           "llama_model_load_from_file"};
   function<void(llama_model*)> llama_model_free{llama, "llama_model_free"};
-  function<const void*(const llama_model*)> llama_model_get_vocab{llama, "llama_model_get_vocab"};
-  function<std::int32_t(const void* vocab)> llama_vocab_n_tokens{llama, "llama_vocab_n_tokens"};
   function<llama_context*(llama_model*, llama_context_params)> llama_init_from_model{llama, "llama_init_from_model"};
   function<void(llama_context*)> llama_free{llama, "llama_free"};
   function<void(llama_context*, ggml_threadpool*, ggml_threadpool*)> llama_attach_threadpool{llama,

@@ -28,7 +28,6 @@ class llama_model_file {
   }
   const llama_api& api() const { return api_; }
   llama_model* get() const { return model_.get(); }
-  std::int32_t vocabulary() const { return api_.llama_vocab_n_tokens(api_.llama_model_get_vocab(get())); }
 
  private:
   struct free {
@@ -38,6 +37,17 @@ class llama_model_file {
   llama_api api_;
   std::unique_ptr<llama_model, free> model_;
 };
+
+/// Writes a GGUF file anew with all large matrices in one type.
+inline void quantise_gguf(const std::string& from, const std::string& to, llama_ftype type) {
+  const llama_api api(llama()->folder);
+  api.llama_log_set([](int, const char*, void*) {}, nullptr);
+  auto params = api.llama_model_quantize_default_params();
+  params.ftype = type;
+  params.pure = true;  // the head, too
+  if (api.llama_model_quantize(from.c_str(), to.c_str(), &params) != 0)
+    throw peer_error("llama.cpp: " + from + ": cannot be quantised");
+}
 
 /// One sequence, on threads of its own.
 class llama_sequence {

@@ -6,7 +6,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -95,7 +94,7 @@ struct quartiles {
 
 /// Time of the rival over ours: eleven pairs, each side first in turn, at least two milliseconds a sample after an
 /// eighth as many runs that are not timed (they wake threads, outlast those of the other side, and bring back what it
-/// drove out of the caches).
+/// drove out of the caches). Where a run takes a quarter of a second, five pairs, and every run counts.
 inline quartiles paired_ratio(const std::function<void()>& ours, const rival& theirs) {
   const auto repetitions = [](const std::function<void()>& f) {
     return 1 + static_cast<int>(std::min(2e-3 / std::max(seconds(f, 1), 1e-9), 1e5));
@@ -110,20 +109,22 @@ inline quartiles paired_ratio(const std::function<void()>& ours, const rival& th
   rest(false);
   const int n = repetitions(ours);
   rest(true);
-  std::array<double, 11> ratios;
+  const bool slow = seconds(ours, 1) > 0.25;
+  std::vector<double> ratios(slow ? 5 : 11);
   for (std::size_t i = 0; i < ratios.size(); ++i) {
     double mine = 0, other = 0;
     for (const bool our_turn : {i % 2 == 0, i % 2 != 0}) {
       const auto& f = our_turn ? ours : theirs.run;
       const int repeat = our_turn ? n : m;
-      seconds(f, 1 + repeat / 8);
+      if (!slow) seconds(f, 1 + repeat / 8);
       (our_turn ? mine : other) = seconds(f, repeat);
       rest(our_turn);
     }
     ratios[i] = other / mine;
   }
   std::sort(ratios.begin(), ratios.end());
-  return {ratios[2], ratios[5], ratios[8]};
+  const std::size_t n_ratios = ratios.size();
+  return {ratios[n_ratios / 4], ratios[n_ratios / 2], ratios[n_ratios - 1 - n_ratios / 4]};
 }
 
 /// A row whose turn it is.

@@ -3,14 +3,13 @@
 #include "rwkv7_c.h"
 
 #include <cstdio>
-#include <memory>
 #include <new>
 #include <rwkv7/model.hpp>
 #include <span>
 #include <string>
 
 struct rwkv7_model {
-  std::unique_ptr<std::byte[]> memory;  // of the parameters, after pack
+  rwkv7::huge_page_memory memory;  // of the parameters, after pack
   rwkv7::language_model<> model;
 };
 
@@ -100,9 +99,8 @@ int rwkv7_model_open(const char* path, rwkv7_model** model) {
 int rwkv7_model_pack(rwkv7_model* model) {
   return status_of([&] {
     need("rwkv7_model_pack", "model", model);
-    const std::size_t size = model->model.weights_size();
-    std::unique_ptr<std::byte[]> memory(new std::byte[size]);
-    model->model.pack({memory.get(), size});
+    rwkv7::huge_page_memory memory(model->model.weights_size());
+    model->model.pack(memory.bytes());
     model->memory = std::move(memory);
   });
 }

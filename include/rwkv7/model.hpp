@@ -7,6 +7,7 @@
 #include "rwkv7/model/checkpoint.hpp"
 #include "rwkv7/model/checkpoint_writer.hpp"
 #include "rwkv7/model/gguf_vocabulary.hpp"
+#include "rwkv7/model/huge_pages.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "rwkv7/model/model_state.hpp"
 #include "rwkv7/model/prefill.hpp"

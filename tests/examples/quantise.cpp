@@ -12,6 +12,7 @@
 #include "support/tiny_checkpoint.hpp"
 
 using namespace rwkv7_test;
+using rwkv7::dtype;
 using rwkv7::storage;
 
 namespace {
@@ -40,19 +41,20 @@ void check_fails(int status, const std::vector<std::string>& arguments, const st
 
 TEST_CASE("every type, with a line for each matrix and the sizes") {
   const place p;
-  for (const std::string type : {"int8", "int8_rows", "int4", "nf4"}) {
-    CAPTURE(type);
-    const auto run = run_example("quantise", {p.in, p.out, "--type", type, "--head", "int8"});
+  for (const auto type : {dtype::bf16, dtype::f16, dtype::int8, dtype::int8_rows, dtype::int4, dtype::nf4}) {
+    const std::string name = name_of(type);
+    CAPTURE(name);
+    const auto run = run_example("quantise", {p.in, p.out, "--type", name, "--head", "int8"});
     CHECK(run.status == 0);
     CHECK(std::count(run.out.begin(), run.out.end(), '\n') == 1 + 2 * 6 + 1 + 1);
     CHECK(run.out.starts_with("matrix "));
-    for (const std::string& line : {"blocks\\.1\\.ffn\\.value\\.weight +" + type, std::string("head\\.weight +int8")})
+    for (const std::string& line : {"blocks\\.1\\.ffn\\.value\\.weight +" + name, std::string("head\\.weight +int8")})
       CHECK(std::regex_search(run.out, std::regex("\n" + line + " +[0-9.]+ +[0-9.e-]+ +[0-9.e-]+ +[0-9]+ +[0-9]+\n")));
     CHECK(run.out.find("\n69 tensors, ") != run.out.npos);
     const auto file = rwkv7::open_checkpoint(p.out);
     CHECK(file.tensors.size() == 69);
     CHECK(file.find("head.weight")->type == storage::int8);
-    CHECK(rwkv7::name_of(*rwkv7::quantised_type(file.find("blocks.0.att.key.weight")->type)) == type);
+    CHECK(file.find("blocks.0.att.key.weight")->type == rwkv7::storage_of(type));
     CHECK(file.find("emb.weight")->type == storage::bf16);
   }
   CHECK(content_of(p.in) == p.content);
@@ -61,7 +63,7 @@ TEST_CASE("every type, with a line for each matrix and the sizes") {
 
 TEST_CASE("command lines and files that cannot be used") {
   const place p;
-  const std::string types = "want int8, int8_rows, int4 or nf4";
+  const std::string types = "want bf16, f16, int8, int8_rows, int4 or nf4";
   check_fails(2, {}, "want IN OUT.safetensors; see --help");
   check_fails(2, {p.in, p.out}, "--type: got '', " + types);
   check_fails(2, {p.in, p.out, "--type", "q8"}, "--type: got 'q8', " + types);

@@ -148,6 +148,30 @@ TEST_CASE("the report says what was lost") {
   }
 }
 
+TEST_CASE("in 16 bits every weight is the nearest value of the type, and the model runs") {
+  auto model = tiny_model({.V = 5, .C = 64, .layers = 2, .H = 1, .N = 64, .H_kv = 1, .F = 128});
+  rwkv7::reference_executor reference;
+  const auto check = [&]<class Element>(Element) {
+    const dtype type = rwkv7::dtype_of<Element>;
+    const quantised_file file(model.file(), type, type);
+    const auto to = rwkv7::open_checkpoint(file.path);
+    for (const auto& m : file.report) {
+      const auto before = elements_of<float>(*model.file().find(m.name));
+      auto want = before;
+      for (float& x : want) x = Element::from_float(x).to_float();
+      std::vector<float> after;
+      for (const auto x : elements_of<Element>(*to.find(m.name))) after.push_back(x.to_float());
+      CHECK(after == want);
+      CHECK(m.relative_l2 == doctest::Approx(relative_l2(want, before)).epsilon(1e-5));
+      CHECK(m.after == before.size() * 2);
+    }
+    const auto exact = logits_of<double>(file.path, reference, false);
+    for_each_arch([&](auto& exec) { CHECK(relative_l2(logits_of<float>(file.path, exec, true), exact) <= 1e-5); });
+  };
+  check(rwkv7::bf16{});
+  check(rwkv7::f16{});
+}
+
 TEST_CASE("other formats get the values, and .safetensors of RWKV-LM's names the same bytes again") {
   auto model = tiny_model({.V = 5, .C = 64, .layers = 2, .H = 1, .N = 64, .H_kv = 1, .F = 128});
   const quantised_file file(model.file(), dtype::int4, dtype::nf4);
@@ -180,6 +204,13 @@ TEST_CASE("quantise refuses what it cannot do, by name") {
         "rwkv7::quantise: tiny: blocks.0.ffn.value.weight: rwkv7::quant::pack: columns: got 96, want a multiple of 64");
   CHECK(says(model.file(), dtype::int8, dtype::f32) ==
         "rwkv7::quantise: tiny: head.weight: rwkv7::quant::pack: type: got 0, want int8, int8_rows, int4 or nf4");
+  auto large = tiny_model(sizes);
+  const float most = 65520;  // rounds to infinity
+  auto* head = const_cast<std::byte*>(large.file().find("head.weight")->bytes.data());
+  std::memcpy(head + 64 * sizeof most, &most, sizeof most);
+  CHECK(says(large.file(), dtype::bf16, dtype::bf16) == "nothing");
+  CHECK(says(large.file(), dtype::bf16, dtype::f16) ==
+        "rwkv7::quantise: tiny: head.weight: row 1: got 65520, want what f16 can hold");
   auto ints = tiny_model(sizes, storage::i32);
   CHECK(says(ints.file(), dtype::int8, dtype::int8) ==
         "rwkv7::quantise: tiny: blocks.0.att.key.weight: got I32 of 2 axes, want a matrix of F32, F16 or BF16");

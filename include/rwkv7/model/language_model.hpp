@@ -68,10 +68,10 @@ class language_model {
     return counting.required();
   }
 
-  /// Copies all parameters into `memory`, each on a multiple of 64 bytes, and closes the file. Here what the file has
-  /// transposed gets its place, and what it has in blocks of 4, 5 or 8 bits becomes f32; a model with such tensors runs
-  /// only after this. The model must not outlive the memory. Errors: rwkv7::error, nothing changed, when `memory` is
-  /// too small or holds parameters already.
+  /// Copies all parameters into `memory` (fastest: huge_page_memory), each on a multiple of 64 bytes, and closes the
+  /// file. Here what the file has transposed gets its place, and what it has in blocks of 4, 5 or 8 bits becomes f32; a
+  /// model with such tensors runs only after this. The model must not outlive the memory. Errors: rwkv7::error, nothing
+  /// changed, when `memory` is too small or holds parameters already.
   void pack(std::span<std::byte> memory) {
     checker check("language_model::pack");
     const std::size_t size = weights_size();

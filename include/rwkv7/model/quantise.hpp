@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Makes a checkpoint smaller: its large matrices in one of the quantised formats, everything else as it is.
+/// Makes a checkpoint smaller: its large matrices in 16, 8 or 4 bits, everything else as it is.
 #pragma once
 
 #include "rwkv7/model/model_weights.hpp"
@@ -21,13 +21,39 @@ struct quantised_matrix {
 
 namespace detail {
 
+/// Rounds every element to 16 bits.
+template <class T>
+diagnosis round_all(const view<const float, 2>& from, std::span<std::byte> to) noexcept {
+  diagnosis problem;
+  auto* next = to.data();
+  for (index_t r = 0; r < from.extent(0); ++r)
+    for (index_t k = 0; k < from.extent(1); ++k, next += sizeof(T)) {
+      const T rounded = T::from_float(from(r, k));
+      if (!std::isfinite(rounded.to_float()))
+        problem.complain("row %lld: got %g, want what %s can hold", static_cast<long long>(r),
+                         static_cast<double>(from(r, k)), name_of(dtype_of<T>));
+      std::memcpy(next, &rounded, sizeof rounded);
+    }
+  return problem;
+}
+
+/// A matrix in another type.
+inline diagnosis put(dtype type, const view<const float, 2>& from, std::span<std::byte> to) {
+  if (type == dtype::f16) return round_all<f16>(from, to);
+  if (type == dtype::bf16) return round_all<bf16>(from, to);
+  const auto problem = quant::validate_pack(type, from, to);
+  if (!problem) quant::pack(type, from, to);
+  return problem;
+}
+
 /// The distance between a matrix and what became of it.
-inline void measure(quantised_matrix& m, const view<const float, 2>& from, const std::byte* packed) noexcept {
+inline void measure(quantised_matrix& m, const view<const float, 2>& from, const std::byte* made) noexcept {
+  const weights<2> to(made, m.type, from.extents());
   double difference = 0, norm = 0;
   for (index_t r = 0; r < m.rows; ++r)
     for (index_t k = 0; k < m.columns; ++k) {
       const auto x = static_cast<double>(from(r, k));
-      const double apart = quantised_value(packed, m.type, m.rows, m.columns, r, k) - x;
+      const double apart = to(r, k) - x;
       difference += apart * apart, norm += x * x;
       m.largest = std::max(m.largest, std::abs(x));
       m.worst = std::max(m.worst, std::abs(apart));
@@ -37,16 +63,17 @@ inline void measure(quantised_matrix& m, const view<const float, 2>& from, const
 
 }  // namespace detail
 
-/// Quantises every matrix for which is_quantisable holds: receptance, key, value, output, ffn.key, ffn.value and head.
+/// Quantises, or rounds to 16 bits, every matrix for which is_quantisable holds: receptance, key, value, output,
+/// ffn.key, ffn.value and head.
 ///
 ///   model  as open_checkpoint gives it; must outlive the result, which refers to what is not quantised
-///   type   int8, int8_rows, int4 or nf4
+///   type   f16, bf16, int8, int8_rows, int4 or nf4
 ///   head   of the head, whose errors no later layer evens out
 ///   each   each(const quantised_matrix&), called as a matrix is done
 ///
-/// Errors: rwkv7::error names file and tensor, when one is quantised already, holds a number that is not finite, or has
-/// columns that are no multiple of quantised_block; where exceptions are off the result is then empty. Cost: as
-/// quant::pack; memory for all quantised matrices, and for one in f32 twice.
+/// Errors: rwkv7::error names file and tensor, when one is quantised already, holds a number that is not finite or too
+/// large for f16, or has columns that are no multiple of quantised_block; where exceptions are off the result is then
+/// empty. Cost: as quant::pack; memory for all quantised matrices, and for one in f32 twice.
 template <class Each>
 renamed_tensors quantise(const tensor_file& model, dtype type, dtype head, Each&& each) {
   renamed_tensors result;
@@ -68,12 +95,13 @@ renamed_tensors quantise(const tensor_file& model, dtype type, dtype head, Each&
     m.rows = tensor.shape[0], m.columns = tensor.shape[1], m.before = tensor.bytes.size();
     const auto wide = detail::widened(tensor);
     const view<const float, 2> from(reinterpret_cast<const float*>(wide.data()), {m.rows, m.columns});
-    if (is_quantised(m.type) && m.columns % quantised_block(m.type) == 0)
+    if (!is_quantised(m.type))
+      m.after = size_of(m.type) * static_cast<std::size_t>(tensor.size());
+    else if (m.columns % quantised_block(m.type) == 0)
       m.after = quantised_size(m.type, m.rows, m.columns);
     auto& bytes = result.made.emplace_back(m.after);
-    if (const auto refused = quant::validate_pack(m.type, from, bytes)) complain(tensor, refused.message());
+    if (const auto refused = detail::put(m.type, from, bytes)) complain(tensor, refused.message());
     if (problem) break;
-    quant::pack(m.type, from, bytes);
     detail::measure(m, from, bytes.data());
     result.tensors.push_back({tensor.name, storage_of(m.type), tensor.shape, dense_strides(tensor.shape), bytes});
     each(std::as_const(m));

@@ -69,10 +69,12 @@ constexpr std::optional<dtype> quantised_type(storage s) noexcept {
   if (s < storage::int8) return {};
   return static_cast<dtype>(static_cast<int>(dtype::int8) + static_cast<int>(s) - static_cast<int>(storage::int8));
 }
-/// How files store a quantised format.
-constexpr storage storage_of(dtype quantised) noexcept {
-  return static_cast<storage>(static_cast<int>(storage::int8) + static_cast<int>(quantised) -
-                              static_cast<int>(dtype::int8));
+/// How files store a type of ours.
+constexpr storage storage_of(dtype type) noexcept {
+  if (type == dtype::f32) return storage::f32;
+  if (type == dtype::f16) return storage::f16;
+  if (type == dtype::bf16) return storage::bf16;
+  return static_cast<storage>(static_cast<int>(storage::int8) + static_cast<int>(type) - static_cast<int>(dtype::int8));
 }
 
 /// The 32 numbers of one block, as ggml decodes them: d q, or d q + m for Q5_1, in float.
