@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// Every executor the tests run: each kind, with some numbers of threads, and every instruction set this build allows.
+/// Every executor the tests run: each kind, with some numbers of threads, and every instruction set this machine has.
 #pragma once
 
 #include <doctest/doctest.h>
 #include <atomic>
+#include <functional>
 #include <string>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 #include "rwkv7/exec/bulk.hpp"
+#include "rwkv7/exec/dispatch.hpp"
 #include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
 #include "rwkv7/exec/spin.hpp"
@@ -34,79 +35,69 @@ struct plain_threads {
   }
 };
 
+/// Somebody's threads, in one type: with it and kernels that are compiled elsewhere, a test compiles an operation once
+/// for all executors of the cpu back end.
+class any_threads {
+ public:
+  using backend_tag = rwkv7::inline_executor::backend_tag;
+
+  template <class Exec>
+  explicit any_threads(Exec& exec)
+      : run_([&exec](index_t n, const std::function<void(index_t)>& f) { exec.bulk(n, f); }),
+        concurrency_(exec.concurrency()),
+        fork_cost_(rwkv7::fork_cost_of(exec)) {}
+  index_t concurrency() const noexcept { return concurrency_; }
+  index_t fork_cost() const noexcept { return fork_cost_; }
+  template <class F>
+  void bulk(index_t n, F&& f) const {
+    run_(n, std::ref(f));
+  }
+
+ private:
+  std::function<void(index_t, const std::function<void(index_t)>&)> run_;
+  index_t concurrency_, fork_cost_;
+};
+
+/// Any kernels that this machine can use, on anybody's threads. exec/dispatch.cpp holds the kernels of each instruction
+/// set to the bits of those that a program compiles itself.
+using any_cpu_executor = rwkv7::dispatch_executor<any_threads>;
+
 /// f(exec) for every number of threads, all of one instruction set: results must not differ by a bit.
 template <class F>
 void for_each_threading(F&& f) {
+  const auto on = [&](auto&& threads) {
+    any_cpu_executor exec(any_threads{threads});
+    f(exec);
+  };
   for (const int threads : {1, 2, 3, 5}) {
     INFO("thread_executor of ", threads);
-    rwkv7::thread_executor exec(threads);
-    f(exec);
+    on(rwkv7::thread_executor(threads));
   }
   for (const int threads : {2, 3}) {
     INFO("spin_executor of ", threads);
-    rwkv7::spin_executor exec(threads);
-    f(exec);
+    on(rwkv7::spin_executor(threads));
   }
   INFO("bulk_executor");
-  rwkv7::bulk_executor exec(3, plain_threads{3});
-  f(exec);
+  on(rwkv7::bulk_executor(3, plain_threads{3}));
 }
 
-namespace inner {
-template <class Arch, class F>
-void on_arch(F& f) {
-  INFO("instruction set ", std::string(Arch::name()));
-  rwkv7::basic_inline_executor<Arch> exec;
-  f(exec);
-}
-}  // namespace inner
-
-/// f(exec) for every instruction set the compiler may use here, the best of them last; under a sanitizer, whose builds
-/// are slow and find nothing in one set that another does not have, for the best alone.
+/// f(exec) for every instruction set this machine has, the best of them last.
 template <class F>
 void for_each_arch(F&& f) {
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define RWKV7_TEST_BEST_ARCH
-#endif
-#endif
-#if defined(RWKV7_TEST_BEST_ARCH)
-  inner::on_arch<rwkv7::native_arch>(f);
-#else
-#if defined(__SSE2__)
-  inner::on_arch<xsimd::sse2>(f);
-#endif
-#if defined(__AVX2__) && defined(__FMA__)
-  inner::on_arch<xsimd::fma3<xsimd::avx2>>(f);
-#elif defined(__AVX2__)
-  inner::on_arch<xsimd::avx2>(f);
-#endif
-#if defined(__AVX512F__) && defined(__AVX512BW__)
-  inner::on_arch<xsimd::avx512bw>(f);
-#endif
-#if !defined(__SSE2__)
-  inner::on_arch<rwkv7::native_arch>(f);
-#endif
-#endif
+  rwkv7::inline_executor alone;
+  for (const auto& unit : rwkv7::dispatch_units()) {
+    if (!unit.usable) continue;
+    INFO("instruction set ", std::string(unit.name));
+    any_cpu_executor exec(any_threads{alone}, unit.name);
+    f(exec);
+  }
 }
 
 /// f(exec) for every executor that computes in float on SIMD kernels.
 template <class F>
 void for_each_cpu_executor(F&& f) {
   for_each_arch(f);
-  for (const int threads : {2, 3}) {
-    INFO("thread_executor of ", threads);
-    rwkv7::thread_executor exec(threads);
-    f(exec);
-  }
-  for (const int threads : {2, 3}) {
-    INFO("spin_executor of ", threads);
-    rwkv7::spin_executor exec(threads);
-    f(exec);
-  }
-  INFO("bulk_executor");
-  rwkv7::bulk_executor exec(3, plain_threads{3});
-  f(exec);
+  for_each_threading(f);
 }
 
 /// f(exec, zero) for one executor of each kind, for what does not depend on the instruction set.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// language_model<x070>::forward on the executors of the tests, compiled once, in model_instances_*.cpp.
+/// language_model<x070>::forward on the executors of the tests, compiled once, in model_instances.cpp.
 #pragma once
 
 #include "rwkv7/model/language_model.hpp"
@@ -10,28 +10,13 @@
       __VA_ARGS__&, const rwkv7::sequences&, rwkv7::view<const std::int32_t, 2>,     \
       const rwkv7::language_model_outputs<T>&, const rwkv7::carried<T, 2>&, rwkv7::workspace) const;
 
-#define RWKV7_TEST_FORWARD_NATIVE(EXTERN)                       \
+#define RWKV7_TEST_FORWARD_ALL(EXTERN)                          \
   RWKV7_TEST_FORWARD(EXTERN, double, rwkv7::reference_executor) \
   RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::reference_executor)  \
   RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::inline_executor)     \
   RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::thread_executor)     \
-  RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::bulk_executor<rwkv7_test::plain_threads>)
-
-// What for_each_arch visits beside the native one.
-#if !defined(RWKV7_TEST_BEST_ARCH) && defined(__AVX2__) && defined(__FMA__)
-#define RWKV7_TEST_FORWARD_SSE2(EXTERN) RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::basic_inline_executor<xsimd::sse2>)
-#else
-#define RWKV7_TEST_FORWARD_SSE2(EXTERN)
-#endif
-#if !defined(RWKV7_TEST_BEST_ARCH) && defined(__AVX512F__) && defined(__AVX512BW__)
-#define RWKV7_TEST_FORWARD_AVX2(EXTERN) \
-  RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::basic_inline_executor<xsimd::fma3<xsimd::avx2>>)
-#else
-#define RWKV7_TEST_FORWARD_AVX2(EXTERN)
-#endif
+  RWKV7_TEST_FORWARD(EXTERN, float, rwkv7_test::any_cpu_executor)
 
 #if !defined(RWKV7_TEST_COMPILE_MODELS)  // a test that is not linked with them says this
-RWKV7_TEST_FORWARD_NATIVE(extern)
-RWKV7_TEST_FORWARD_SSE2(extern)
-RWKV7_TEST_FORWARD_AVX2(extern)
+RWKV7_TEST_FORWARD_ALL(extern)
 #endif

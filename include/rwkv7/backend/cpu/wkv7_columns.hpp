@@ -71,9 +71,8 @@ struct wkv_packed {
     V least(1.0f), most(1.0f);
     for_lanes<Arch>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
       const V h = at.load(high_now), l = at.load(low_now), d = at.load(read(change));
-      // h (1 + d) + l (1 + d), nearly without error: both roundings of `next` go to the lower part.
-      const V product = h * d, next = h + product;
-      const V lost = cpu::fma<Arch>(h, d, -product) + ((h - next) + product);
+      // h (1 + d) + l (1 + d), nearly without error: the rounding of `next` goes to the lower part.
+      const V next = cpu::fma<Arch>(h, d, h), lost = cpu::fma<Arch>(h, d, h - next);
       const V lower = cpu::fma<Arch>(l, d, l) + lost, W = next + lower;
       at.store(high_next, next);
       at.store(low_next, lower);

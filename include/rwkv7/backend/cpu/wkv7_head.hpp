@@ -47,11 +47,11 @@ struct wkv_head {
     vec<Arch> sum(0.0f);
     const float *rt = r[t], *kt = k[t];
     for_lanes<Arch>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
-      const vec<Arch> product = at.load(rt) * at.load(kt);
+      const vec<Arch> rj = at.load(rt), kj = at.load(kt);
       if constexpr (Policy == read_policy::before_bonus)
-        sum = cpu::fma<Arch>(product, at.load(u), sum);
+        sum = cpu::fma<Arch>(rj * kj, at.load(u), sum);
       else
-        sum += product;
+        sum = cpu::fma<Arch>(rj, kj, sum);
     });
     return reduce_add<Arch>(sum);
   }

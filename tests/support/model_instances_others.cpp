@@ -1,5 +1,0 @@
-// SPDX-License-Identifier: MIT
-#include "support/model_instances.hpp"
-
-RWKV7_TEST_FORWARD_SSE2()
-RWKV7_TEST_FORWARD_AVX2()
