@@ -30,7 +30,7 @@ template <variant V = x070, class T = float>
 class language_model {
  public:
   /// The element type of outputs and state: float, or double where T is.
-  using outer = compute_type<T>;
+  using wide = compute_type<T>;
 
   /// Empty.
   language_model() = default;
@@ -112,7 +112,7 @@ class language_model {
     workspace counting;
     take_buffers(counting, seq);
     workspace head;
-    head.take<outer>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes_.C);
+    head.take<wide>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes_.C);
     const auto layer =
         weights_.layers.empty() ? 0 : layer_workspace_size<T, V>(seq, sizes_.time_mix_dims(), weights_.layers[widest_]);
     return counting.required() + std::max(head.required(), layer);
@@ -120,7 +120,7 @@ class language_model {
 
   /// What is wrong with a call of forward, or nothing.
   diagnosis validate_forward(const sequences& seq, const view<const std::int32_t, 2>& tokens,
-                             const language_model_outputs<outer>& out, const carried<outer, 2>& state,
+                             const language_model_outputs<wide>& out, const carried<wide, 2>& state,
                              workspace memory) const noexcept;
 
   /// Runs the model over every sequence.
@@ -143,7 +143,7 @@ class language_model {
   /// With snapshots bitwise what one call per token gives, though the parameters are read once for all T.
   template <executor Exec>
   void forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
-               const language_model_outputs<outer>& out, const carried<outer, 2>& state, workspace memory) const;
+               const language_model_outputs<wide>& out, const carried<wide, 2>& state, workspace memory) const;
 
  private:
   struct buffers {
@@ -159,23 +159,23 @@ class language_model {
   }
 
   template <class Exec>
-  void hidden_of(Exec& exec, const view<outer, 3>& x, const view<outer, 3>& hidden) const {
-    layer_norm(exec, layer_norm_inputs<outer>{.x = x, .weight = weights_.ln_out_weight, .bias = weights_.ln_out_bias},
+  void hidden_of(Exec& exec, const view<wide, 3>& x, const view<wide, 3>& hidden) const {
+    layer_norm(exec, layer_norm_inputs<wide>{.x = x, .weight = weights_.ln_out_weight, .bias = weights_.ln_out_bias},
                hidden);
   }
 
   /// One row of the residual stream as the head takes it.
-  void widen(const T* x, outer* y) const noexcept {
-    std::transform(x, x + sizes_.C, y, [](T value) { return static_cast<outer>(value); });
+  void widen(const T* x, wide* y) const noexcept {
+    std::transform(x, x + sizes_.C, y, [](T value) { return static_cast<wide>(value); });
   }
 
   /// The logits of the last row of each sequence: gathered, so that they make one product. Empty sequences have none;
   /// they part the others into runs.
   template <class Exec>
-  void last_logits(Exec& exec, const sequences& seq, const view<T, 3>& x, const view<outer, 2>& last,
+  void last_logits(Exec& exec, const sequences& seq, const view<T, 3>& x, const view<wide, 2>& last,
                    workspace memory) const {
-    const auto rows = memory.take<outer>(1, seq.count(), sizes_.C);
-    const auto run_of = [](const auto& all, index_t first, index_t count) -> view<outer, 3> {
+    const auto rows = memory.take<wide>(1, seq.count(), sizes_.C);
+    const auto run_of = [](const auto& all, index_t first, index_t count) -> view<wide, 3> {
       return {all.at(first, 0), {1, count, all.extent(1)}, {0, all.stride(0), all.stride(1)}};
     };
     for (index_t i = 0, first = 0; i <= seq.count(); ++i) {
@@ -187,7 +187,7 @@ class language_model {
       if (first < i) {
         const auto run = run_of(rows[0], first, i - first);
         hidden_of(exec, run, run);
-        linear(exec, linear_inputs<outer>{.x = run, .weight = weights_.head}, run_of(last, first, i - first));
+        linear(exec, linear_inputs<wide>{.x = run, .weight = weights_.head}, run_of(last, first, i - first));
       }
       first = i + 1;
     }
@@ -225,7 +225,7 @@ class language_model {
 template <variant V, class T>
 template <executor Exec>
 void language_model<V, T>::forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
-                                   const language_model_outputs<outer>& out, const carried<outer, 2>& state,
+                                   const language_model_outputs<wide>& out, const carried<wide, 2>& state,
                                    workspace memory) const {
   if (const auto problem = validate_forward(seq, tokens, out, state, memory)) return report(problem);
   const auto [x, v_first] = take_buffers(memory, seq);
@@ -247,22 +247,22 @@ void language_model<V, T>::forward(Exec&& exec, const sequences& seq, view<const
   }
   if (out.last) last_logits(inside, seq, x, out.last, memory);
   if (out.logits || out.hidden) {
-    const auto hidden = out.hidden ? out.hidden : memory.take<outer>(seq.batch(), seq.tokens(), sizes_.C);
-    if constexpr (std::is_same_v<T, outer>) {
+    const auto hidden = out.hidden ? out.hidden : memory.take<wide>(seq.batch(), seq.tokens(), sizes_.C);
+    if constexpr (std::is_same_v<T, wide>) {
       hidden_of(inside, x, hidden);
     } else {
       for (index_t b = 0; b < seq.batch(); ++b)
         for (index_t t = 0; t < seq.tokens(); ++t) widen(x.at(b, t, 0), hidden.at(b, t, 0));
       hidden_of(inside, hidden, hidden);
     }
-    if (out.logits) linear(inside, linear_inputs<outer>{.x = hidden, .weight = weights_.head}, out.logits);
+    if (out.logits) linear(inside, linear_inputs<wide>{.x = hidden, .weight = weights_.head}, out.logits);
   }
 }
 
 template <variant V, class T>
 diagnosis language_model<V, T>::validate_forward(const sequences& seq, const view<const std::int32_t, 2>& tokens,
-                                                 const language_model_outputs<outer>& out,
-                                                 const carried<outer, 2>& state, workspace memory) const noexcept {
+                                                 const language_model_outputs<wide>& out, const carried<wide, 2>& state,
+                                                 workspace memory) const noexcept {
   const index_t B = seq.batch(), count = seq.count();
   diagnosis problem;
   if (!unready_.empty()) {
