@@ -1,6 +1,6 @@
 # Kernels for several processors in one program, chosen when it starts (rwkv7/exec/dispatch.hpp):
 #
-#   rwkv7_add_cpu_dispatch(<target> [ARCHS baseline avx2 avx512 avx512vnni])
+#   rwkv7_add_cpu_dispatch(<target> [ARCHS baseline avx2 avx512 avx512vnni] [TYPES f32 f64 bf16 f16])
 #
 # Adds to <target>, which links rwkv7::rwkv7, one source file for each architecture and one that knows them all; they are
 # written into the build folder. A static library with them may serve many programs. Without ARCHS: all four.
@@ -10,12 +10,17 @@
 #   avx512       x86-64-v4: AVX-512 F, CD, DQ, BW, VL
 #   avx512vnni   x86-64-v4 with VNNI and BF16
 #
+# TYPES are those of activations and operands. f32 is always there; each other one makes the files take about half as
+# long again to compile, so none is unless it is named. An operation on a type that no target of the program names does
+# not link: the missing symbol, rwkv7::backend::dispatch::operation<…>, says which. Targets of one program that name
+# different types name the same ARCHS.
+#
 # Where the compiler makes no x86-64 code, or takes no such flags (MSVC), baseline alone is built, whatever is named.
 include_guard(GLOBAL)
 include(CheckCXXSourceCompiles)
 
 function(rwkv7_add_cpu_dispatch target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "ARCHS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "ARCHS;TYPES")
   set(known baseline avx2 avx512 avx512vnni) # the worst first
   if(NOT DEFINED arg_ARCHS)
     set(arg_ARCHS ${known})
@@ -24,6 +29,20 @@ function(rwkv7_add_cpu_dispatch target)
     if(NOT name IN_LIST known)
       message(FATAL_ERROR "rwkv7_add_cpu_dispatch: no architecture '${name}'; there are: ${known}")
     endif()
+  endforeach()
+  set(types f32)
+  foreach(type IN LISTS arg_TYPES)
+    if(NOT type MATCHES "^(f32|f64|bf16|f16)$")
+      message(FATAL_ERROR "rwkv7_add_cpu_dispatch: no type '${type}'; there are: f32 f64 bf16 f16")
+    endif()
+    list(APPEND types ${type})
+  endforeach()
+  list(REMOVE_DUPLICATES types)
+  set(unit_types "")
+  set(program_types "")
+  foreach(type IN LISTS types)
+    string(APPEND unit_types "RWKV7_DISPATCH_UNIT_TYPE(${type})\n")
+    string(APPEND program_types "RWKV7_DISPATCH_PROGRAM_TYPE(${type})\n")
   endforeach()
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "rwkv7_add_cpu_dispatch: do not know what '${arg_UNPARSED_ARGUMENTS}' means")
@@ -55,13 +74,13 @@ function(rwkv7_add_cpu_dispatch target)
       list(APPEND held ${name})
       list(APPEND files ${folder}/${name}.cpp)
       file(CONFIGURE OUTPUT ${folder}/${name}.cpp CONTENT
-           "// Written by rwkv7_add_cpu_dispatch.\n#include <rwkv7/backend/cpu/dispatch.hpp>\nRWKV7_DISPATCH_UNIT(@name@)\n"
+           "// Written by rwkv7_add_cpu_dispatch.\n#include <rwkv7/backend/cpu/dispatch.hpp>\nRWKV7_DISPATCH_UNIT(@name@)\n@unit_types@"
            @ONLY)
     endif()
   endforeach()
   list(JOIN held ", " held)
   file(CONFIGURE OUTPUT ${folder}/program.cpp CONTENT
-       "// Written by rwkv7_add_cpu_dispatch.\n#include <rwkv7/backend/cpu/dispatch.hpp>\nRWKV7_DISPATCH_PROGRAM(@held@)\n"
+       "// Written by rwkv7_add_cpu_dispatch.\n#include <rwkv7/backend/cpu/dispatch.hpp>\nRWKV7_DISPATCH_PROGRAM(@held@)\n@program_types@"
        @ONLY)
 
   # After the flags of the target, so that a -march of its own does not count. One unit to a file, each with its own

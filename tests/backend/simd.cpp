@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -63,6 +64,70 @@ TEST_CASE_TEMPLATE("a register of 16-bit values is what the scalar conversion sa
       }
     }
     CHECK(wrong == 0);
+  });
+}
+
+TEST_CASE_TEMPLATE(
+    "a store of 16-bit values gives the bits of from_float: ties, subnormals, infinities, every kind of NaN", T, bf16,
+    f16) {
+  std::vector<float> all;
+  const auto add = [&](std::uint32_t bits) {
+    for (const std::uint32_t near : {bits - 1, bits, bits + 1})
+      for (const std::uint32_t sign : {0u, 0x80000000u}) all.push_back(std::bit_cast<float>(near ^ sign));
+  };
+  for (std::uint32_t high = 0; high < 0x8000; ++high)  // around each bf16, each f16, and the ties between them
+    for (const std::uint32_t low : {0u, 0x8000u, 0x1000u, 0x2000u, 0x3000u, 0xf000u}) add(high << 16 | low);
+  for (std::uint32_t i = 0; i < 100000; ++i) add(i * 2654435761u);
+  for_each_architecture([&]<class Arch>(Arch) {
+    constexpr auto W = static_cast<std::size_t>(cpu::lanes<Arch>);
+    int wrong = 0;
+    for (std::size_t first = 0; first + W <= all.size(); first += W) {
+      T got[W], few[W];
+      const auto v = cpu::load<Arch>(all.data() + first);
+      cpu::store<Arch>(got, v);
+      cpu::store_first<Arch>(few, v, 1);
+      for (std::size_t i = 0; i < W; ++i) wrong += got[i].bits != T::from_float(all[first + i]).bits;
+      wrong += few[0].bits != got[0].bits;
+    }
+    CHECK(wrong == 0);
+  });
+}
+
+TEST_CASE_TEMPLATE("one element in every lane", T, float, bf16, f16) {
+  for_each_architecture([]<class Arch>(Arch) {
+    for (std::uint32_t i = 0; i < 65536; i += 7) {
+      const T x = rwkv7_test::element<T>(std::bit_cast<float>(i << 16));
+      for (const float lane : elements<Arch>(cpu::broadcast<Arch>(&x)))
+        CHECK((lane == static_cast<float>(x) || (std::isnan(lane) && std::isnan(static_cast<float>(x)))));
+    }
+  });
+}
+
+TEST_CASE("registers of double: their arithmetic, and loads of every type") {
+  for_each_architecture([]<class Arch>(Arch) {
+    using D = cpu::in_double<Arch>;
+    constexpr auto W = static_cast<std::size_t>(cpu::lanes<D>);
+    double numbers[W];
+    for (std::size_t i = 0; i < W; ++i) numbers[i] = 1 + 0x1p-30 * static_cast<double>(i);
+    const auto v = cpu::load<D>(static_cast<const double*>(numbers));
+    double sum = 0, got[W];
+    for (std::size_t half = W / 2; half > 0; half /= 2) {
+      if (half == W / 2) std::copy_n(numbers, W, got);
+      for (std::size_t i = 0; i < half; ++i) got[i] += got[i + half];
+    }
+    sum = got[0];
+    CHECK(cpu::reduce_add<D>(v) == sum);
+    cpu::store<D>(got, cpu::fma<D>(v, v, -(v * v)));
+    for (std::size_t i = 0; i < W && has_fma<Arch>; ++i)
+      CHECK(got[i] == std::fma(numbers[i], numbers[i], -(numbers[i] * numbers[i])));
+    const auto same = [&](auto zero) {
+      using T = decltype(zero);
+      T from[W];
+      for (std::size_t i = 0; i < W; ++i) from[i] = rwkv7_test::element<T>(static_cast<float>(i) + 0.375f);
+      cpu::store<D>(got, cpu::load<D>(static_cast<const T*>(from)));
+      for (std::size_t i = 0; i < W; ++i) CHECK(got[i] == static_cast<double>(i) + 0.375);
+    };
+    same(float{}), same(bf16{}), same(f16{});
   });
 }
 

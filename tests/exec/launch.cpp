@@ -108,9 +108,14 @@ TEST_CASE("a back end may build on another and replace one operation") {
   CHECK(y[0] == 5);
 }
 
-TEST_CASE("float and double compute, bf16 and f16 only store") {
+TEST_CASE("float and double compute; activations may be bf16 and f16, too, and are computed in float") {
   static_assert(rwkv7::compute_element<float> && rwkv7::compute_element<double>);
   static_assert(!rwkv7::compute_element<rwkv7::bf16> && !rwkv7::compute_element<rwkv7::f16>);
   static_assert(!rwkv7::compute_element<long double> && !rwkv7::compute_element<int>);
+  static_assert(rwkv7::activation_element<float> && rwkv7::activation_element<double>);
+  static_assert(rwkv7::activation_element<rwkv7::bf16> && rwkv7::activation_element<rwkv7::f16>);
+  static_assert(!rwkv7::activation_element<long double> && !rwkv7::activation_element<int>);
+  static_assert(std::is_same_v<rwkv7::compute_type<rwkv7::f16>, float>);
+  static_assert(std::is_same_v<rwkv7::compute_type<double>, double>);
   CHECK(true);
 }

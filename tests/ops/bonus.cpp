@@ -66,6 +66,10 @@ TEST_CASE("bonus does not depend on threads, neighbours or cuts") {
   check_determinism({.B = 3, .T = 40, .H = 8, .H_kv = 2, .N = 129}, run);
 }
 
+TEST_CASE("bonus in bf16 and f16 is that of float, rounded once; in double that of the reference executor") {
+  check_other_types(problems_with_heads(), {.B = 3, .T = 40, .H = 8, .H_kv = 2, .N = 129}, run);
+}
+
 TEST_CASE("bonus names the operand that is wrong and writes nothing") {
   tensor<float, 4> r({2, 3, 4, 8}), k({2, 3, 2, 8}), v({2, 3, 1, 8}), y = r;
   tensor<float, 2> r_k({4, 8});

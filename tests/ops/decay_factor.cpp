@@ -111,6 +111,10 @@ TEST_CASE("decay_factor does not depend on threads, neighbours or cuts") {
   for (const auto& f : forms) check_determinism({.B = 3, .T = 40, .H = 4, .N = 129}, run_form(f));
 }
 
+TEST_CASE("decay_factor in bf16 and f16 is that of float, rounded once; in double that of the reference executor") {
+  for (const auto& f : forms) check_other_types(problems(), {.B = 3, .T = 40, .H = 4, .N = 129}, run_form(f));
+}
+
 TEST_CASE("decay_factor names the operand that is wrong and writes nothing") {
   tensor<float, 4> w({2, 3, 2, 4}), y = w;
   const auto refuses = [&](const char* text, view<const float, 4> w_, view<float, 4> y_) {

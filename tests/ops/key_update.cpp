@@ -104,6 +104,10 @@ TEST_CASE("key_update does not depend on threads, neighbours or cuts") {
   check_determinism({.B = 3, .T = 40, .H = 8, .H_kv = 2, .N = 129}, run);
 }
 
+TEST_CASE("key_update in bf16 and f16 is that of float, rounded once; in double that of the reference executor") {
+  check_other_types(problems_with_heads(), {.B = 3, .T = 40, .H = 8, .H_kv = 2, .N = 129}, run);
+}
+
 TEST_CASE("key_update names the operand that is wrong and writes nothing") {
   tensor<float, 4> k({2, 3, 2, 8}), eta({2, 3, 4, 8}), y_k = eta, y_a = eta, y_b = eta;
   tensor<float, 1> k_k({16}), k_a({32});

@@ -74,6 +74,10 @@ TEST_CASE("linear of one row does not depend on threads") {
   for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, 0.0f))); });
 }
 
+TEST_CASE("linear in bf16 and f16 is that of float, rounded once; in double that of the reference executor") {
+  check_other_types(products(), {.B = 3, .T = 40, .N = 129, .out = 611}, run);
+}
+
 TEST_CASE("linear names the operand that is wrong and writes nothing") {
   tensor<float, 3> x({2, 3, 4}), y({2, 3, 5});
   tensor<float, 2> weight({5, 4});

@@ -48,6 +48,30 @@ constexpr auto run_kind(const kind& k) {
   };
 }
 
+/// The same on floats or doubles where p.values names 16 bits: the hidden values are rounded to it between the
+/// products, of which the second is a map of its own behind a matrix that changes nothing.
+constexpr auto run_in_two(const kind& k) {
+  return [k](auto& exec, const problem& p, auto zero) {
+    using T = decltype(zero);
+    const auto run = run_kind(k);
+    auto all = run(exec, p, zero);
+    if constexpr (!half_element<T>) {
+      tensor<T, 3> x({p.B, p.T, p.rank}), hidden = x, y({p.B, p.T, p.out});
+      x.assign(all[0]);
+      p.round(x);
+      tensor<float, 2> same({p.rank, p.rank});
+      same.generate([&](index_t i) { return i % (p.rank + 1) == 0 ? 1.0f : 0.0f; });
+      const operands o(p);
+      low_rank_weights weight{.in = same.in(), .out = o.out};
+      if (k.bias) weight.bias = o.bias;
+      low_rank(exec, low_rank_inputs<T>{.x = x, .weight = weight, .outer = k.outer},
+               {.hidden = hidden.out(), .y = y.out()});
+      all[1] = y.values();
+    }
+    return all;
+  };
+}
+
 long double activated(activation act, long double x) {
   if (act == activation::tanh) return std::tanh(x);
   if (act == activation::sigmoid) return 1 / (1 + std::exp(-x));
@@ -111,6 +135,24 @@ TEST_CASE("low_rank of one row does not depend on threads") {
   inline_executor exec;
   const auto once = run_kind(kinds[1])(exec, p, 0.0f);
   for_each_threading([&](auto& threads) { CHECK(same_bits(once, run_kind(kinds[1])(threads, p, 0.0f))); });
+}
+
+TEST_CASE("low_rank in bf16 and f16 is that of float, hidden values and result rounded once each") {
+  for (const auto& k : kinds) {
+    check_half<bf16>(products(), run_in_two(k));
+    check_half<f16>(products(), run_in_two(k));
+  }
+}
+
+TEST_CASE("low_rank in double is that of the reference executor") {
+  for (const auto& k : kinds) check_double(products(), run_kind(k));
+}
+
+TEST_CASE("low_rank in other types than float does not depend on threads, neighbours or cuts") {
+  const problem p{.B = 3, .T = 40, .N = 257, .out = 515, .rank = 41};
+  check_determinism(p, run_kind(kinds[0]), bf16{});
+  check_determinism(p, run_kind(kinds[0]), f16{});
+  check_determinism(p, run_kind(kinds[0]), 0.0);
 }
 
 TEST_CASE("low_rank names the operand that is wrong and writes nothing") {

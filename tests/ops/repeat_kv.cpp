@@ -41,6 +41,10 @@ TEST_CASE("repeat_kv does not depend on threads, neighbours or cuts") {
   check_determinism({.B = 3, .T = 40, .H = 8, .H_kv = 4, .N = 129}, run);
 }
 
+TEST_CASE("repeat_kv in bf16 and f16 is that of float, rounded once; in double that of the reference executor") {
+  check_other_types(problems_with_heads(), {.B = 3, .T = 40, .H = 8, .H_kv = 4, .N = 129}, run);
+}
+
 TEST_CASE("repeat_kv names the operand that is wrong and writes nothing") {
   tensor<float, 4> x({2, 3, 2, 4}), y({2, 3, 4, 4});
   const auto refuses = [&](const char* text, view<const float, 4> x_, view<float, 4> y_) {

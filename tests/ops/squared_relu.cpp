@@ -57,6 +57,10 @@ TEST_CASE("squared_relu does not depend on threads, neighbours or cuts") {
   check_determinism({.B = 3, .T = 40, .H = 8, .N = 129}, run);
 }
 
+TEST_CASE("squared_relu in bf16 and f16 is that of float, rounded once; in double that of the reference executor") {
+  check_other_types(problems(), {.B = 3, .T = 40, .H = 8, .N = 129}, run);
+}
+
 TEST_CASE("squared_relu names the operand that is wrong and writes nothing") {
   tensor<float, 3> x({2, 3, 4}), y = x;
   const auto refuses = [&](const char* text, view<const float, 3> x_, view<float, 3> y_) {

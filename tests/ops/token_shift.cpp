@@ -34,15 +34,17 @@ std::array<parameter<1>, 3> mixes(const problem& p) {
 constexpr auto run = [](auto& exec, const shift_problem& p, auto zero) {
   using T = decltype(zero);
   tensor<T, 3> x({p.B, p.T, p.N}, p.how), y0 = x, y1 = x, y2 = x;
-  tensor<T, 2> S({p.pool, p.N}, p.how), other = S;
+  using carried_type = compute_type<T>;
+  tensor<carried_type, 2> S({p.pool, p.N}, p.how), other = S;
   p.fill(x, "x");
   fill(S, "S");
-  fill(other, "S");
+  p.round(S);
+  other = S;
   const auto mix = mixes(p);
   for (const auto& at : pieces(p)) {
     const bool packs = !p.cu.empty();
     const auto own = [&](const auto& s) { return packs ? s : slice(s, 0, at.b, at.batch); };
-    shift_state<T> state;
+    shift_state<carried_type> state;
     if (p.reads()) state.initial = own(S.in());
     if (p.writes()) state.final = own(p.carried == carry::in_place ? S.out() : other.out());
     token_shift(exec, packs ? sequences(packed{p.cu, p.slots}) : sequences(dense{at.batch, at.tokens}),

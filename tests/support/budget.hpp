@@ -12,6 +12,13 @@ namespace rwkv7_test::budget {
 /// Half the distance between 1 and the next float: what one rounding may cost.
 inline constexpr double unit_roundoff = 0x1p-24;
 
+/// What a value may lose by being stored in T: half the distance between 1 and the next one, and what float did to it.
+template <rwkv7::half_element T>
+inline constexpr double stored = (rwkv7::dtype_of<T> == rwkv7::dtype::bf16 ? 0x1p-8 : 0x1p-11) * 1.001;
+
+/// A cpu executor in double against the reference executor, which sums in another order. Relative L2.
+inline constexpr double in_double = 1e-13;
+
 /// The reference executor in double against NumPy or a formula in long double. Relative L2.
 inline constexpr double definition = 1e-12;
 /// Likewise for whole models: sums of the last digits through all layers.
@@ -51,6 +58,13 @@ inline double of_normal_weights(rwkv7::dtype type) {
 
 /// A whole model of random parameters in float. Relative L2. Two to three layers; NumPy in float reaches 1.1e-6.
 inline constexpr double model = 2e-6;
+/// Likewise with activations in T, against NumPy in float64: each of some forty values on a token's way through two or
+/// three layers is rounded. NumPy's own float64 with the same roundings is as far away. Relative L2.
+template <rwkv7::half_element T>
+inline constexpr double model_in = 8 * stored<T>;
+/// A whole model in double on a cpu against the reference executor. Relative L2.
+inline constexpr double model_in_double = 1e-12;
+
 /// A model with quantised matrices in float: inputs rounded in every product, as rounded_inputs. Relative L2 of logits.
 inline constexpr double quantised_model = 3e-4;
 /// The published checkpoint of 12 layers in float: max abs of the logits after its prompt of 3 tokens (the published

@@ -26,8 +26,8 @@ struct state_pool {
   index_t slots, size;
   std::vector<T> values;
 
-  template <rwkv7::variant V>
-  state_pool(const language_model<V, T>& model, index_t n)
+  template <rwkv7::variant V, class U>
+  state_pool(const language_model<V, U>& model, index_t n)
       : slots(n), size(model.state_size()), values(count_of(slots * size)) {}
   view<T, 2> all() { return {values.data(), {slots, size}}; }
   carried<T, 2> in_place() { return carried<T, 2>::in_place(all()); }
@@ -49,25 +49,25 @@ inline std::vector<std::int32_t> some_tokens(std::string_view name, index_t coun
 }
 
 /// One call that asks for everything.
-template <rwkv7::variant V, class T, class Exec>
-model_results<T> forward(const language_model<V, T>& model, Exec& exec, const sequences& seq,
-                         const std::vector<std::int32_t>& tokens, const carried<T, 2>& state) {
+template <rwkv7::variant V, class T, class Exec, class Real = rwkv7::compute_type<T>>
+model_results<Real> forward(const language_model<V, T>& model, Exec& exec, const sequences& seq,
+                            const std::vector<std::int32_t>& tokens, const carried<Real, 2>& state) {
   const index_t B = seq.batch(), length = seq.tokens(), vocabulary = model.sizes().V;
-  model_results<T> out{std::vector<T>(count_of(B * length * vocabulary)),
-                       std::vector<T>(count_of(seq.count() * vocabulary))};
+  model_results<Real> out{std::vector<Real>(count_of(B * length * vocabulary)),
+                          std::vector<Real>(count_of(seq.count() * vocabulary))};
   std::vector<std::byte> scratch(model.workspace_size(seq));
   model.forward(exec, seq, view<const std::int32_t, 2>(tokens.data(), {B, length}),
-                {.logits = view<T, 3>(out.logits.data(), {B, length, vocabulary}),
-                 .last = view<T, 2>(out.last.data(), {seq.count(), vocabulary})},
+                {.logits = view<Real, 3>(out.logits.data(), {B, length, vocabulary}),
+                 .last = view<Real, 2>(out.last.data(), {seq.count(), vocabulary})},
                 state, rwkv7::workspace(scratch));
   return out;
 }
 
 /// One sequence, fed in calls of `chunk` tokens: the logits of all its tokens.
-template <rwkv7::variant V, class T, class Exec>
-std::vector<T> prefill(const language_model<V, T>& model, Exec& exec, const std::vector<std::int32_t>& tokens,
-                       index_t chunk, state_pool<T>& state) {
-  std::vector<T> logits;
+template <rwkv7::variant V, class T, class Exec, class Real = rwkv7::compute_type<T>>
+std::vector<Real> prefill(const language_model<V, T>& model, Exec& exec, const std::vector<std::int32_t>& tokens,
+                          index_t chunk, state_pool<Real>& state) {
+  std::vector<Real> logits;
   for (std::size_t at = 0; at < tokens.size(); at += count_of(chunk)) {
     const std::vector<std::int32_t> part(
         tokens.begin() + static_cast<std::ptrdiff_t>(at),

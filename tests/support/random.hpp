@@ -21,6 +21,13 @@ void fill(tensor<T, Rank>& x, std::string_view name, float offset = 0, float sca
   x.generate([&](index_t i) { return element<T>(stream(i, offset, scale)); });
 }
 
+/// As an operand in this type has it.
+inline float rounded_to(rwkv7::dtype type, float x) {
+  if (type == rwkv7::dtype::bf16) return rwkv7::bf16::from_float(x).to_float();
+  if (type == rwkv7::dtype::f16) return rwkv7::f16::from_float(x).to_float();
+  return x;
+}
+
 /// Decay logits as models have them: most channels forget within tokens to hundreds of tokens, every fourth one keeps
 /// its values for thousands.
 template <class T>

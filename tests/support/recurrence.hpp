@@ -49,6 +49,13 @@ inline recurrence made_up(recurrence p) {
   return p;
 }
 
+/// The same problem on values that this type can hold.
+inline recurrence rounded_to(rwkv7::dtype type, recurrence p) {
+  for (auto* values : {&p.r, &p.w, &p.k, &p.v, &p.a, &p.b, &p.u, &p.S})
+    for (float& x : *values) x = rounded_to(type, x);
+  return p;
+}
+
 enum class start { absent, given };
 enum class finish { in_place, other_memory, absent };
 
@@ -95,17 +102,18 @@ struct operands_in_memory {
  private:
   tensor<T, 4> held(index_t H, const std::vector<float>& values, const way& how) const {
     tensor<T, 4> x({p.B, p.T, H, p.N}, how.how);
-    if (!values.empty()) x.assign(std::vector<T>(values.begin(), values.end()));
+    if (!values.empty()) x.generate([&](index_t i) { return element<T>(values[static_cast<std::size_t>(i)]); });
     return x;
   }
 };
 
-/// call(sequences, slicer, y, state) for each cut; outputs y and the pool of states.
-template <class T, class Call>
-outputs<T> in_cuts(const recurrence& p, const way& how, Call call) {
-  tensor<T, 4> y({p.B, p.T, p.H, p.N}, how.how), S({p.pool, p.H, p.N, p.N}, how.state), other = S;
-  S.assign(std::vector<T>(p.S.begin(), p.S.end()));
-  rwkv7::state<T> state;
+/// call(sequences, slicer, y, state) for each cut; outputs y and the pool of states, whose elements are E.
+template <class T, class E = rwkv7::compute_type<T>, class Call>
+outputs<rwkv7::compute_type<T>> in_cuts(const recurrence& p, const way& how, Call call) {
+  tensor<T, 4> y({p.B, p.T, p.H, p.N}, how.how);
+  tensor<E, 4> S({p.pool, p.H, p.N, p.N}, how.state), other = S;
+  S.generate([&](index_t i) { return element<E>(p.S[static_cast<std::size_t>(i)]); });
+  rwkv7::state<E> state;
   if (how.initial == start::given) state.initial = S;
   if (how.final != finish::absent) state.final = how.final == finish::in_place ? S.out() : other.out();
   const auto cuts = how.cuts.empty() ? std::vector<index_t>{p.T} : how.cuts;
@@ -122,6 +130,14 @@ outputs<T> in_cuts(const recurrence& p, const way& how, Call call) {
 }
 
 /// Outputs y and the pool of states.
+template <class E>
+constexpr auto run_wkv7_on_state_of = [](auto& exec, const recurrence& p, auto zero, const way& how = {}) {
+  using T = decltype(zero);
+  const operands_in_memory<T> x(p, how);
+  return in_cuts<T, E>(p, how, [&](const auto& seq, const piece& at, auto y, const auto& state) {
+    wkv7(exec, seq, x.seen([&](const auto& operand) { return at.in(operand); }), y, state);
+  });
+};
 inline constexpr auto run_wkv7 = [](auto& exec, const recurrence& p, auto zero, const way& how = {}) {
   using T = decltype(zero);
   const operands_in_memory<T> x(p, how);
@@ -136,7 +152,8 @@ constexpr auto run_wkv = [](auto& exec, const recurrence& p, auto zero, const wa
   using T = decltype(zero);
   using inputs = rwkv7::wkv_inputs<T, Policy>;
   const operands_in_memory<T> x(p, how);
-  const std::vector<T> u(p.u.begin(), p.u.end());
+  std::vector<T> u;
+  for (const float value : p.u) u.push_back(element<T>(value));
   return in_cuts<T>(p, how, [&](const auto& seq, const piece& at, auto y, const auto& state) {
     const auto in = x.seen([&](const auto& operand) { return at.in(operand); });
     if constexpr (Policy == read_policy::before_bonus)

@@ -6,6 +6,9 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,9 +30,10 @@ struct problem {
   layout how = layout::dense;
   rwkv7::dtype type = rwkv7::dtype::f32;  // of the parameters
   bool in_place = false;
-  index_t tokens_per_call = 0;  // 0: all
-  index_t batch_per_call = 0;   // 0: all
-  index_t nan_sequence = -1;    // all operands of this sequence are NaN
+  index_t tokens_per_call = 0;              // 0: all
+  index_t batch_per_call = 0;               // 0: all
+  index_t nan_sequence = -1;                // all operands of this sequence are NaN
+  rwkv7::dtype values = rwkv7::dtype::f32;  // the operands hold what this type can hold, whatever theirs is
 
   index_t channels() const { return H * N; }
   std::string text() const {
@@ -41,9 +45,15 @@ struct problem {
   template <class T_, int Rank>
   void fill(tensor<T_, Rank>& x, std::string_view name, float offset = 0, float scale = unit_scale) const {
     rwkv7_test::fill(x, name, offset, scale);
+    round(x);
     if (nan_sequence < 0) return;
     const index_t items = x.size() / B;
     for (index_t i = 0; i < items; ++i) x[nan_sequence * items + i] = poison<T_>();
+  }
+  template <class T_, int Rank>
+  void round(tensor<T_, Rank>& x) const {
+    if (values != rwkv7::dtype::f32)
+      x.generate([&](index_t i) { return element<T_>(rounded_to(values, static_cast<float>(x[i]))); });
   }
 };
 
@@ -75,11 +85,17 @@ inline std::vector<piece> pieces(const problem& p) {
 template <class T>
 using outputs = std::vector<std::vector<T>>;
 
-/// Takes the values of the outputs after checking that nothing around them was written.
+/// Takes the values of the outputs after checking that nothing around them was written; those of 16 bits as floats.
 template <class T, class... Tensor>
-outputs<T> collect(const Tensor&... y) {
+outputs<rwkv7::compute_type<T>> collect(const Tensor&... y) {
+  using wide = rwkv7::compute_type<T>;
   CHECK((y.surroundings_untouched() && ...));
-  return {y.values()...};
+  const auto widened = [](const auto& values) {
+    std::vector<wide> all;
+    for (const auto x : values) all.push_back(static_cast<wide>(x));
+    return all;
+  };
+  return {widened(y.values())...};
 }
 
 /// Sizes around the vector widths, odd numbers of tokens, every layout, every element type of parameters.
@@ -174,36 +190,103 @@ void check_in_place(const std::vector<problem>& all, Run run) {
 
 /// D1 to D4, bitwise: from run to run, for any number of threads, whatever other sequences hold, however the tokens and
 /// the batch are cut into calls. `p` has three sequences and is large enough to be split over threads.
-template <class Run>
-void check_determinism(const problem& p, Run run) {
+template <class Run, class T = float>
+void check_determinism(const problem& p, Run run, T zero = {}) {
+  using real = rwkv7::compute_type<T>;
   rwkv7::inline_executor exec;
-  const outputs<float> once = run(exec, p, 0.0f);
-  CHECK(same_bits(once, run(exec, p, 0.0f)));
-  for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, 0.0f))); });
+  const outputs<real> once = run(exec, p, zero);
+  CHECK(same_bits(once, run(exec, p, zero)));
+  for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, zero))); });
 
   auto cut = p;
   for (const index_t tokens : {index_t{1}, index_t{5}, index_t{32}}) {
     cut.tokens_per_call = tokens;
     INFO("tokens per call: ", tokens);
-    CHECK(same_bits(once, run(exec, cut, 0.0f)));
+    CHECK(same_bits(once, run(exec, cut, zero)));
   }
   cut.tokens_per_call = 0;
   cut.batch_per_call = 1;
-  CHECK(same_bits(once, run(exec, cut, 0.0f)));
+  CHECK(same_bits(once, run(exec, cut, zero)));
 
   auto neighbour = p;
   neighbour.nan_sequence = 1;
-  const outputs<float> beside_nan = run(exec, neighbour, 0.0f);
+  const outputs<real> beside_nan = run(exec, neighbour, zero);
   for (std::size_t i = 0; i < once.size(); ++i) {
     REQUIRE(p.B == 3);
     const auto third = static_cast<std::ptrdiff_t>(once[i].size() / 3);
-    const auto part = [&](const std::vector<float>& y, std::ptrdiff_t b) {
-      return std::vector<float>(y.begin() + b * third, y.begin() + (b + 1) * third);
+    const auto part = [&](const std::vector<real>& y, std::ptrdiff_t b) {
+      return std::vector<real>(y.begin() + b * third, y.begin() + (b + 1) * third);
     };
     CHECK(same_bits(part(once[i], 0), part(beside_nan[i], 0)));
     CHECK(same_bits(part(once[i], 2), part(beside_nan[i], 2)));
     CHECK_FALSE(same_bits(part(once[i], 1), part(beside_nan[i], 1)));
   }
+}
+
+/// The float nearest to x that T can hold, found without T's own rounding: of the two beside it.
+template <class T>
+double nearest(double x) {
+  const auto value = [](int bits) { return static_cast<double>(T{static_cast<std::uint16_t>(bits)}); };
+  const int sign = std::signbit(x) ? 0x8000 : 0;
+  int low = 0, high = T::from_float(std::numeric_limits<float>::infinity()).bits;
+  while (high - low > 1) (value((low + high) / 2) <= std::fabs(x) ? low : high) = (low + high) / 2;
+  const double below = std::fabs(x) - value(low), above = value(high) - std::fabs(x);
+  return value(sign + (below < above || (below == above && low % 2 == 0) ? low : high));
+}
+
+/// Operands in T give the bits of the same values in float, rounded once; the reference executor those of double; and
+/// so one is as far from the other as a rounding to T takes it.
+template <class T, class Run>
+void check_half(const std::vector<problem>& all, Run run) {
+  rwkv7::reference_executor reference;
+  for (auto p : all) {
+    INFO(p.text());
+    p.values = rwkv7::dtype_of<T>;
+    const outputs<double> exact = run(reference, p, 0.0);
+    outputs<float> want;
+    for (const auto& y : exact) {
+      want.emplace_back();
+      for (const double x : y) want.back().push_back(static_cast<float>(nearest<T>(x)));
+    }
+    CHECK(run(reference, p, T{}) == want);
+    for_each_arch([&](auto& exec) {
+      const outputs<float> got = run(exec, p, T{});
+      check_close(p, got, exact, by_relative_l2, budget::stored<T>);
+      auto rounded = run(exec, p, 0.0f);
+      for (auto& y : rounded)
+        for (float& x : y) x = T::from_float(x).to_float();
+      CHECK(same_bits(got, rounded));
+    });
+  }
+}
+
+/// Every cpu executor in double equals the reference executor.
+template <class Run>
+void check_double(const std::vector<problem>& all, Run run) {
+  rwkv7::reference_executor reference;
+  for (const auto& p : all) {
+    INFO(p.text());
+    const outputs<double> want = run(reference, p, 0.0);
+    auto alone = p;
+    alone.how = layout::dense;
+    alone.batch_per_call = alone.tokens_per_call = 1;
+    for_each_arch([&](auto& exec) {
+      const outputs<double> got = run(exec, p, 0.0);
+      check_close(p, got, want, by_relative_l2, budget::in_double);
+      CHECK(same_bits(got, run(exec, alone, 0.0)));
+    });
+  }
+}
+
+/// An operation on the types beside float: the bits that float gives, and D1 to D4 for `large`.
+template <class Run>
+void check_other_types(const std::vector<problem>& all, const problem& large, Run run) {
+  check_half<rwkv7::bf16>(all, run);
+  check_half<rwkv7::f16>(all, run);
+  check_double(all, run);
+  check_determinism(large, run, rwkv7::bf16{});
+  check_determinism(large, run, rwkv7::f16{});
+  check_determinism(large, run, 0.0);
 }
 
 }  // namespace rwkv7_test

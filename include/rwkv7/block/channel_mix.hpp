@@ -46,7 +46,8 @@ std::size_t channel_mix_workspace_size(const sequences& seq, const channel_mix_w
 template <class T>
 diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& p, const channel_mix_inputs<T>& in,
                                const std::type_identity_t<view<T, 3>>& y,
-                               const std::type_identity_t<shift_state<T>>& state, const workspace& memory) noexcept {
+                               const std::type_identity_t<shift_state<compute_type<T>>>& state,
+                               const workspace& memory) noexcept {
   const index_t B = seq.batch(), tokens = seq.tokens(), C = in.x.extent(2), F = p.key.extent(0);
   checker check("channel_mix");
   check.operand("x_k", p.x_k, {{"C", C}})
@@ -94,7 +95,7 @@ diagnosis validate_channel_mix(const sequences& seq, const channel_mix_weights& 
 /// Exactness: as its operations.
 template <executor Exec, class T>
 void channel_mix(Exec&& exec, const sequences& seq, const channel_mix_weights& p, const channel_mix_inputs<T>& in,
-                 std::type_identity_t<view<T, 3>> y, const std::type_identity_t<shift_state<T>>& state,
+                 std::type_identity_t<view<T, 3>> y, const std::type_identity_t<shift_state<compute_type<T>>>& state,
                  workspace memory) {
   if (const auto problem = detail::problem_of(exec, [&] { return validate_channel_mix(seq, p, in, y, state, memory); }))
     return report(problem);

@@ -16,11 +16,11 @@ struct layer_weights {
   channel_mix_weights ffn{};                                      // blocks.i.ffn
 };
 
-/// What a layer carries from call to call.
+/// What a layer carries from call to call; in float where T is bf16 or f16.
 template <class T>
 struct layer_state {
-  time_mix_state<T> att{};  // of time-mix
-  shift_state<T> ffn{};     // of channel-mix
+  time_mix_state<T> att{};             // of time-mix
+  shift_state<compute_type<T>> ffn{};  // of channel-mix
 };
 
 /// Bytes of scratch that layer needs for these sequences.

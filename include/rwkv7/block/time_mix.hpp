@@ -61,7 +61,7 @@ namespace time_mix_stages {
 /// x_c = x + (x of the token before - x) ⊙ mix_c for c in r, w, k, v, a, g. Reads x and the carried x, writes xr … xg.
 template <variant V, executor Exec, class T>
 void mix(Exec& exec, const sequences& seq, const time_mix_weights& p, const time_mix_inputs<T>& in,
-         time_mix_buffers<T>& z, const shift_state<T>& shift) {
+         time_mix_buffers<T>& z, const shift_state<compute_type<T>>& shift) {
   if constexpr (V.token_shift && V.gate)
     token_shift(exec, seq, token_shift_inputs<T, 6>{.x = in.x, .mix = {p.x_r, p.x_w, p.x_k, p.x_v, p.x_a, p.x_g}},
                 {.y = {z.xr, z.xw, z.xk, z.xv, z.xa, z.xg}}, shift);
@@ -102,7 +102,7 @@ void prepare(Exec& exec, const dims& d, const time_mix_weights& p, const time_mi
 
 /// The recurrence. Reads r, w, k, v, a, b and the carried state, writes y.
 template <variant V, executor Exec, class T>
-void recur(Exec& exec, const sequences& seq, const dims& d, time_mix_buffers<T>& z, const state<T>& S) {
+void recur(Exec& exec, const sequences& seq, const dims& d, time_mix_buffers<T>& z, const state<compute_type<T>>& S) {
   const auto heads = [&](const view<T, 3>& x) { return split_heads(x, d.N); };
   wkv7(exec, seq,
        wkv7_inputs<T>{.r = heads(z.r),

@@ -36,11 +36,11 @@ struct first_values {
   bool produce = false;  // written by this call, else read
 };
 
-/// What a time-mix block carries from call to call.
+/// What a time-mix block carries from call to call; in float where T is bf16 or f16.
 template <class T>
 struct time_mix_state {
-  shift_state<T> shift{};  // [slots, C]
-  state<T> S{};            // [slots, H, N, N]
+  shift_state<compute_type<T>> shift{};  // [slots, C]
+  state<compute_type<T>> S{};            // [slots, H, N, N]
 };
 
 /// The activations of one call, in the caller's workspace. Each stage says which it reads and which it writes.

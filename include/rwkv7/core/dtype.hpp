@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Element types: float and double compute; bf16 and f16 only store, and so do the quantised formats of matrices.
+/// Element types. Arithmetic is in float or double; bf16 and f16 store what is computed in float, and so do the
+/// quantised formats of matrices.
 ///
 /// __builtin_bit_cast and not std::bit_cast, which is a function: kernels would leave weak copies of it.
 #pragma once
@@ -17,7 +18,7 @@ struct bf16 {
   std::uint16_t bits;  // as stored
 
   /// Rounds to nearest, ties to even; NaN stays NaN.
-  static constexpr bf16 from_float(float x) noexcept {
+  RWKV7_INLINE static constexpr bf16 from_float(float x) noexcept {
     const auto u = __builtin_bit_cast(std::uint32_t, x);
     if ((u & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((u >> 16) | 0x40u)};
     return {static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};
@@ -26,6 +27,10 @@ struct bf16 {
   RWKV7_INLINE constexpr float to_float() const noexcept {
     return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
   }
+  /// Exact.
+  RWKV7_INLINE explicit constexpr operator float() const noexcept { return to_float(); }
+  /// Exact.
+  RWKV7_INLINE explicit constexpr operator double() const noexcept { return static_cast<double>(to_float()); }
 };
 
 /// IEEE binary16 as stored.
@@ -33,7 +38,7 @@ struct f16 {
   std::uint16_t bits;  // as stored
 
   /// Rounds to nearest, ties to even; overflows to infinity; NaN stays NaN.
-  static constexpr f16 from_float(float x) noexcept {
+  RWKV7_INLINE static constexpr f16 from_float(float x) noexcept {
     const auto u = __builtin_bit_cast(std::uint32_t, x);
     const auto sign = static_cast<std::uint16_t>((u >> 16) & 0x8000u);
     const std::uint32_t magnitude = u & 0x7fffffffu;
@@ -56,7 +61,28 @@ struct f16 {
     const float scaled = __builtin_bit_cast(float, magnitude << 13) * 0x1p112f;
     return __builtin_bit_cast(float, sign | __builtin_bit_cast(std::uint32_t, scaled));
   }
+  /// Exact.
+  RWKV7_INLINE explicit constexpr operator float() const noexcept { return to_float(); }
+  /// Exact.
+  RWKV7_INLINE explicit constexpr operator double() const noexcept { return static_cast<double>(to_float()); }
 };
+
+/// Elements of 16 bits.
+template <class T>
+concept half_element = std::is_same_v<T, bf16> || std::is_same_v<T, f16>;
+
+/// What operations compute in.
+template <class T>
+concept compute_element = std::is_same_v<T, float> || std::is_same_v<T, double>;
+
+/// Element types that activations may have.
+template <class T>
+concept activation_element = compute_element<T> || half_element<T>;
+
+/// What operations on elements of type T compute in: float for bf16 and f16, else T itself. What is carried from call
+/// to call and what leaves a model has this type, too, so that a state is not rounded at every token.
+template <class T>
+using compute_type = std::conditional_t<half_element<T>, float, T>;
 
 /// What a parameter tensor holds. From int8 on: a matrix in a packed format, see rwkv7/core/quantised.hpp.
 enum class dtype : std::uint8_t { f32, f16, bf16, int8, int8_rows, int4, nf4 };

@@ -75,7 +75,7 @@ struct quantised_layout {
 };
 
 /// A code as the number that its scale multiplies.
-constexpr double decoded(dtype type, unsigned code) noexcept {
+RWKV7_INLINE constexpr double decoded(dtype type, unsigned code) noexcept {
   if (type == dtype::nf4) return static_cast<double>(nf4_values[code]);
   return static_cast<double>(static_cast<int>(code) - (type == dtype::int4 ? 8 : 128));
 }
@@ -88,8 +88,8 @@ constexpr std::size_t quantised_size(dtype type, index_t rows, index_t columns) 
 }
 
 /// One element of the packed matrix at `data`, exactly.
-inline double quantised_value(const void* data, dtype type, index_t rows, index_t columns, index_t r,
-                              index_t k) noexcept {
+RWKV7_INLINE double quantised_value(const void* data, dtype type, index_t rows, index_t columns, index_t r,
+                                    index_t k) noexcept {
   const detail::quantised_layout at{type, rows, columns};
   const auto* bytes = static_cast<const unsigned char*>(data);
   const unsigned code = static_cast<unsigned>(bytes[at.code_at(r, k)]) >> at.shift(k) & (at.nibbles() ? 15u : 255u);

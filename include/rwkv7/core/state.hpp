@@ -38,7 +38,8 @@ struct carried {
   RWKV7_INLINE constexpr bool writes() const noexcept { return final || every; }
 };
 
-/// The WKV state S [slots, H, N, N]: row = value index, column = key index ("V, K" layout; RWKV-LM, ggml).
+/// The WKV state S [slots, H, N, N]: row = value index, column = key index ("V, K" layout; RWKV-LM, ggml). In float
+/// beside operands in float, bf16 or f16; in bf16 or f16 where half the memory is worth a rounding for every call.
 template <class T>
 using state = carried<T, 4>;
 

@@ -12,7 +12,7 @@
 
 namespace rwkv7 {
 
-/// What forward writes; each may be absent. Without any it only advances the state.
+/// What forward writes; each may be absent. Without any it only advances the state. T is the model's compute type.
 template <class T>
 struct language_model_outputs {
   view<T, 3> logits{};  // [B, T, V]  of every token
@@ -22,9 +22,16 @@ struct language_model_outputs {
 
 /// The parameters are in the mapped file after open, in the caller's memory after pack. Move-only. forward may be
 /// called from several threads at once, each with outputs, state and workspace of its own.
+///
+/// T is the element type of the activations. With bf16 or f16 they take half the scratch, while everything a caller
+/// keeps stays in float: the state, so that its files and pools are those of a model in float, and the logits and
+/// hidden rows, which are not rounded: the last layer norm and the head compute in float.
 template <variant V = x070, class T = float>
 class language_model {
  public:
+  /// The element type of outputs and state: float, or double where T is.
+  using wide = compute_type<T>;
+
   /// Empty.
   language_model() = default;
 
@@ -97,7 +104,7 @@ class language_model {
     unready_.clear();
   }
 
-  /// Elements of T in one state slot; model_state.hpp says where what lies.
+  /// Elements in one state slot; model_state.hpp says where what lies.
   index_t state_size() const noexcept { return model_state_size<V>(sizes_); }
 
   /// Bytes of scratch that forward needs for these sequences.
@@ -105,7 +112,7 @@ class language_model {
     workspace counting;
     take_buffers(counting, seq);
     workspace head;
-    head.take<T>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes_.C);
+    head.take<wide>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes_.C);
     const auto layer =
         weights_.layers.empty() ? 0 : layer_workspace_size<T, V>(seq, sizes_.time_mix_dims(), weights_.layers[widest_]);
     return counting.required() + std::max(head.required(), layer);
@@ -113,7 +120,7 @@ class language_model {
 
   /// What is wrong with a call of forward, or nothing.
   diagnosis validate_forward(const sequences& seq, const view<const std::int32_t, 2>& tokens,
-                             const language_model_outputs<T>& out, const carried<T, 2>& state,
+                             const language_model_outputs<wide>& out, const carried<wide, 2>& state,
                              workspace memory) const noexcept;
 
   /// Runs the model over every sequence.
@@ -136,7 +143,7 @@ class language_model {
   /// With snapshots bitwise what one call per token gives, though the parameters are read once for all T.
   template <executor Exec>
   void forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
-               const language_model_outputs<T>& out, const carried<T, 2>& state, workspace memory) const;
+               const language_model_outputs<wide>& out, const carried<wide, 2>& state, workspace memory) const;
 
  private:
   struct buffers {
@@ -152,30 +159,35 @@ class language_model {
   }
 
   template <class Exec>
-  void hidden_of(Exec& exec, const view<T, 3>& x, const view<T, 3>& hidden) const {
-    layer_norm(exec, layer_norm_inputs<T>{.x = x, .weight = weights_.ln_out_weight, .bias = weights_.ln_out_bias},
+  void hidden_of(Exec& exec, const view<wide, 3>& x, const view<wide, 3>& hidden) const {
+    layer_norm(exec, layer_norm_inputs<wide>{.x = x, .weight = weights_.ln_out_weight, .bias = weights_.ln_out_bias},
                hidden);
+  }
+
+  /// One row of the residual stream as the head takes it.
+  void widen(const T* x, wide* y) const noexcept {
+    std::transform(x, x + sizes_.C, y, [](T value) { return static_cast<wide>(value); });
   }
 
   /// The logits of the last row of each sequence: gathered, so that they make one product. Empty sequences have none;
   /// they part the others into runs.
   template <class Exec>
-  void last_logits(Exec& exec, const sequences& seq, const view<T, 3>& x, const view<T, 2>& last,
+  void last_logits(Exec& exec, const sequences& seq, const view<T, 3>& x, const view<wide, 2>& last,
                    workspace memory) const {
-    const auto rows = memory.take<T>(1, seq.count(), sizes_.C);
-    const auto run_of = [](const auto& all, index_t first, index_t count) -> view<T, 3> {
+    const auto rows = memory.take<wide>(1, seq.count(), sizes_.C);
+    const auto run_of = [](const auto& all, index_t first, index_t count) -> view<wide, 3> {
       return {all.at(first, 0), {1, count, all.extent(1)}, {0, all.stride(0), all.stride(1)}};
     };
     for (index_t i = 0, first = 0; i <= seq.count(); ++i) {
       if (i < seq.count() && seq[i].length > 0) {
         const auto s = seq[i];
-        std::copy_n(x.at(s.batch, s.first + s.length - 1, 0), sizes_.C, rows.at(0, i, 0));
+        widen(x.at(s.batch, s.first + s.length - 1, 0), rows.at(0, i, 0));
         continue;
       }
       if (first < i) {
         const auto run = run_of(rows[0], first, i - first);
         hidden_of(exec, run, run);
-        linear(exec, linear_inputs<T>{.x = run, .weight = weights_.head}, run_of(last, first, i - first));
+        linear(exec, linear_inputs<wide>{.x = run, .weight = weights_.head}, run_of(last, first, i - first));
       }
       first = i + 1;
     }
@@ -213,29 +225,43 @@ class language_model {
 template <variant V, class T>
 template <executor Exec>
 void language_model<V, T>::forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
-                                   const language_model_outputs<T>& out, const carried<T, 2>& state,
+                                   const language_model_outputs<wide>& out, const carried<wide, 2>& state,
                                    workspace memory) const {
   if (const auto problem = validate_forward(seq, tokens, out, state, memory)) return report(problem);
   const auto [x, v_first] = take_buffers(memory, seq);
   detail::prechecked inside(exec);
   for (index_t b = 0; b < seq.batch(); ++b)
     for (index_t t = 0; t < seq.tokens(); ++t)
-      for (index_t c = 0; c < sizes_.C; ++c) x(b, t, c) = static_cast<T>(weights_.emb(index_t{tokens(b, t)}, c));
+      for (index_t c = 0; c < sizes_.C; ++c) {
+        const double value = weights_.emb(index_t{tokens(b, t)}, c);
+        if constexpr (half_element<T>)
+          x(b, t, c) = T::from_float(static_cast<float>(value));  // exact until here
+        else
+          x(b, t, c) = static_cast<T>(value);
+      }
   layer_norm(inside, layer_norm_inputs<T>{.x = x, .weight = weights_.ln0_weight, .bias = weights_.ln0_bias}, x);
-  for (index_t i = 0; i < sizes_.layers; ++i)
+  for (index_t i = 0; i < sizes_.layers; ++i) {
+    const auto part = state_of_layer<V>(sizes_, state, i);
     layer<V>(inside, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x, {v_first, i == 0},
-             state_of_layer<V>(sizes_, state, i), memory);
+             {{part.att.shift, part.att.S}, part.ffn}, memory);
+  }
   if (out.last) last_logits(inside, seq, x, out.last, memory);
   if (out.logits || out.hidden) {
-    const auto hidden = out.hidden ? out.hidden : memory.take<T>(seq.batch(), seq.tokens(), sizes_.C);
-    hidden_of(inside, x, hidden);
-    if (out.logits) linear(inside, linear_inputs<T>{.x = hidden, .weight = weights_.head}, out.logits);
+    const auto hidden = out.hidden ? out.hidden : memory.take<wide>(seq.batch(), seq.tokens(), sizes_.C);
+    if constexpr (std::is_same_v<T, wide>) {
+      hidden_of(inside, x, hidden);
+    } else {
+      for (index_t b = 0; b < seq.batch(); ++b)
+        for (index_t t = 0; t < seq.tokens(); ++t) widen(x.at(b, t, 0), hidden.at(b, t, 0));
+      hidden_of(inside, hidden, hidden);
+    }
+    if (out.logits) linear(inside, linear_inputs<wide>{.x = hidden, .weight = weights_.head}, out.logits);
   }
 }
 
 template <variant V, class T>
 diagnosis language_model<V, T>::validate_forward(const sequences& seq, const view<const std::int32_t, 2>& tokens,
-                                                 const language_model_outputs<T>& out, const carried<T, 2>& state,
+                                                 const language_model_outputs<wide>& out, const carried<wide, 2>& state,
                                                  workspace memory) const noexcept {
   const index_t B = seq.batch(), count = seq.count();
   diagnosis problem;

@@ -24,11 +24,11 @@ namespace rwkv7 {
 /// exceptions are off it then returns 0. What `after` throws is passed on. Allocates nothing. Exactness: as forward.
 template <variant V, class T, executor Exec, std::invocable<index_t> After>
 index_t prefill(const language_model<V, T>& model, Exec&& exec, const view<const std::int32_t, 2>& tokens,
-                index_t chunk, const std::type_identity_t<language_model_outputs<T>>& out,
-                const std::type_identity_t<view<T, 2>>& state, workspace memory, After&& after) {
+                index_t chunk, const std::type_identity_t<language_model_outputs<compute_type<T>>>& out,
+                const std::type_identity_t<view<compute_type<T>, 2>>& state, workspace memory, After&& after) {
   const index_t B = tokens.extent(0), all = tokens.extent(1), most = chunk < all ? chunk : all;
-  const auto carried_on = carried<T, 2>::in_place(state);
-  const auto rows = [](const view<T, 3>& buffer, index_t count) {
+  const auto carried_on = carried<compute_type<T>, 2>::in_place(state);
+  const auto rows = [](const view<compute_type<T>, 3>& buffer, index_t count) {
     return buffer ? slice(buffer, 1, 0, count) : buffer;
   };
 
@@ -63,8 +63,8 @@ index_t prefill(const language_model<V, T>& model, Exec&& exec, const view<const
     const index_t count = most < all - fed ? most : all - fed;
     const bool ends = fed + count == all;
     model.forward(exec, dense{B, count}, slice(tokens, 1, fed, count),
-                  {rows(out.logits, count), ends ? out.last : view<T, 2>(), rows(out.hidden, count)}, carried_on,
-                  memory);
+                  {rows(out.logits, count), ends ? out.last : view<compute_type<T>, 2>(), rows(out.hidden, count)},
+                  carried_on, memory);
     fed += count;
     if constexpr (std::predicate<After, index_t>) {
       if (!after(fed)) return fed;

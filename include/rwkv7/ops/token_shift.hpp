@@ -13,7 +13,7 @@ namespace rwkv7 {
 template <class T, std::size_t Mixes>
 diagnosis validate_token_shift(const sequences& seq, const token_shift_inputs<T, Mixes>& in,
                                const token_shift_outputs<T, Mixes>& out,
-                               const std::type_identity_t<shift_state<T>>& state) noexcept {
+                               const std::type_identity_t<shift_state<compute_type<T>>>& state) noexcept {
   const index_t B = seq.batch(), tokens = seq.tokens(), C = in.x.extent(2);
   checker check("token_shift");
   check.sequence_list(seq, detail::slots_of(state), state.writes())
@@ -58,7 +58,7 @@ diagnosis validate_token_shift(const sequences& seq, const token_shift_inputs<T,
 template <executor Exec, class T, std::size_t Mixes>
 void token_shift(Exec&& exec, const sequences& seq, const token_shift_inputs<T, Mixes>& in,
                  const std::type_identity_t<token_shift_outputs<T, Mixes>>& out,
-                 const std::type_identity_t<shift_state<T>>& state = {}) {
+                 const std::type_identity_t<shift_state<compute_type<T>>>& state = {}) {
   if (const auto problem = detail::problem_of(exec, [&] { return validate_token_shift(seq, in, out, state); }))
     return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(token_shift_kernel(a...)) { token_shift_kernel(a...); }, exec, seq, in,

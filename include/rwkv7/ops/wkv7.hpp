@@ -12,8 +12,12 @@ namespace rwkv7 {
 namespace detail {
 
 /// The checks wkv7 and wkv share.
-template <class T, class Inputs>
-void check_recurrence(checker& check, const sequences& seq, const Inputs& in, const view<T, 4>& y, const state<T>& s) {
+template <class T, class S, class Inputs>
+void check_recurrence(checker& check, const sequences& seq, const Inputs& in, const view<T, 4>& y, const state<S>& s) {
+  static_assert(
+      std::is_same_v<S, compute_type<T>> || (half_element<S> && !std::is_same_v<T, double>),
+      "rwkv7: the state of operands in float, bf16 or f16 is in float, bf16 or f16; that of operands in double "
+      "is in double");
   const index_t B = seq.batch(), tokens = seq.tokens(), H = in.r.extent(2), N = in.r.extent(3);
   check.sequence_list(seq, slots_of(s), s.writes())
       .operand("r", in.r, {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
@@ -55,9 +59,9 @@ void check_recurrence(checker& check, const sequences& seq, const Inputs& in, co
 }  // namespace detail
 
 /// What is wrong with a call of wkv7, or nothing.
-template <class T>
+template <class T, class S = compute_type<T>>
 diagnosis validate_wkv7(const sequences& seq, const wkv7_inputs<T>& in, const std::type_identity_t<view<T, 4>>& y,
-                        const std::type_identity_t<state<T>>& state) noexcept {
+                        const state<S>& state) noexcept {
   const index_t B = seq.batch(), tokens = seq.tokens(), H = in.r.extent(2), N = in.r.extent(3);
   checker check("wkv7");
   detail::check_recurrence(check, seq, in, y, state);
@@ -83,26 +87,29 @@ diagnosis validate_wkv7(const sequences& seq, const wkv7_inputs<T>& in, const st
 ///   y          [B, T, H, N]  overwritten; must not overlap an input
 ///   state      [slots, H, N, N]  row = value, column = key; .initial read (absent: zeros), .final overwritten (absent:
 ///              dropped); one view for both carries on in place; .every [slots, R, H, N, N] takes the states in
-///              between. Any strides
+///              between. Any strides. double with double; else float, bf16 or f16, float where none is given
 ///
 /// Any T (0 carries the state over; 1 is the decode step), any N up to RWKV7_MAX_HEAD_SIZE; fastest at 64 and 128.
 /// Errors: rwkv7::error before anything is written. Cost: about 9 N² flops per head and token.
 /// Allocates nothing; stack of N² + 73 N elements per thread, N rounded up to 64 (if it is that), 128 or
-/// RWKV7_MAX_HEAD_SIZE. Exactness: relative L2 against double ≤ 5e-7 per 1 k tokens. Bitwise the same from run to run,
-/// for any number of threads, whatever the other sequences hold (D1–D3), and for any split of T at multiples of 32
-/// (D4). With snapshots the bits are those of T calls of one token each.
-template <executor Exec, class T>
+/// RWKV7_MAX_HEAD_SIZE; three times that where operands or state have 16 bits. Exactness: relative L2 against double ≤
+/// 5e-7 per 1 k tokens. Bitwise the same from run to run, for any number of threads, whatever the other sequences hold
+/// (D1–D3), and for any split of T at multiples of 32 (D4). With snapshots the bits are those of T calls of one token
+/// each. Operands of 16 bits give the result of the same values in float, y rounded once; a state of 16 bits is rounded
+/// at the end of a call, so that cuts of T show in it. In double: relative L2 ≤ 1e-13 per 1 k tokens; any split of T is
+/// bitwise.
+template <executor Exec, class T, class S = compute_type<T>>
 void wkv7(Exec&& exec, const sequences& seq, const wkv7_inputs<T>& in, std::type_identity_t<view<T, 4>> y,
-          const std::type_identity_t<state<T>>& state = {}) {
+          const state<S>& state = {}) {
   if (const auto problem = detail::problem_of(exec, [&] { return validate_wkv7(seq, in, y, state); }))
     return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(wkv7_kernel(a...)) { wkv7_kernel(a...); }, exec, seq, in, y, state);
 }
 
 /// What is wrong with a call of wkv, or nothing.
-template <class T, read_policy Policy>
+template <class T, read_policy Policy, class S = compute_type<T>>
 diagnosis validate_wkv(const sequences& seq, const wkv_inputs<T, Policy>& in, const std::type_identity_t<view<T, 4>>& y,
-                       const std::type_identity_t<state<T>>& state) noexcept {
+                       const state<S>& state) noexcept {
   checker check("wkv");
   detail::check_recurrence(check, seq, in, y, state);
   if constexpr (Policy == read_policy::before_bonus)
@@ -118,9 +125,9 @@ diagnosis validate_wkv(const sequences& seq, const wkv_inputs<T, Policy>& in, co
 ///         S_{t-1} r_t + v_t (Σ_j u_j k_j r_j)         read_policy::before_bonus
 ///
 /// Operands, state, errors, cost and exactness as wkv7; u [H, N] belongs to before_bonus alone.
-template <executor Exec, class T, read_policy Policy>
+template <executor Exec, class T, read_policy Policy, class S = compute_type<T>>
 void wkv(Exec&& exec, const sequences& seq, const wkv_inputs<T, Policy>& in, std::type_identity_t<view<T, 4>> y,
-         const std::type_identity_t<state<T>>& state = {}) {
+         const state<S>& state = {}) {
   if (const auto problem = detail::problem_of(exec, [&] { return validate_wkv(seq, in, y, state); }))
     return report(problem);
   detail::launch<T>([](auto&&... a) -> decltype(wkv_kernel(a...)) { wkv_kernel(a...); }, exec, seq, in, y, state);

@@ -10,12 +10,12 @@
 namespace rwkv7::backend::cpu {
 
 /// y = act(y) for channels [first, last) of rows [begin, end), rows counted over B and T.
-template <class Arch>
-RWKV7_INLINE void activate_rows(activation act, const view<float, 3>& y, index_t begin, index_t end, index_t first,
+template <class Arch, class T>
+RWKV7_INLINE void activate_rows(activation act, const view<T, 3>& y, index_t begin, index_t end, index_t first,
                                 index_t last) noexcept {
   if (act == activation::identity) return;
   for (index_t row = begin; row < end; ++row) {
-    float* p = y.at(row / y.extent(1), row % y.extent(1), first);
+    T* p = y.at(row / y.extent(1), row % y.extent(1), first);
     if (act == activation::tanh)
       for_lanes<Arch>(last - first, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(p, cpu::tanh<Arch>(at.load(p))); });
     else
@@ -27,8 +27,8 @@ RWKV7_INLINE void activate_rows(activation act, const view<float, 3>& y, index_t
 enum class decay_as : unsigned char { factor, change };
 
 /// The form of the decay is looked at once per call, outside the loop.
-template <class Arch, decay_as As>
-RWKV7_INLINE void decays(decay_form form, decay_offset offset, const float* x, index_t n, float* y) noexcept {
+template <class Arch, decay_as As, class T, class Y>
+RWKV7_INLINE void decays(decay_form form, decay_offset offset, const T* x, index_t n, Y* y) noexcept {
   using V = vec<Arch>;
   const auto exponential = [](const V& e) RWKV7_INLINE_LAMBDA {
     return As == decay_as::factor ? cpu::exp<Arch>(e) : cpu::expm1<Arch>(e);
@@ -46,7 +46,7 @@ RWKV7_INLINE void decays(decay_form form, decay_offset offset, const float* x, i
       for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, exponential(-cpu::exp<Arch>(at.load(x)))); });
       break;
     case decay_form::logit: {
-      const V scale(static_cast<float>(-decay_scale(offset)));
+      const V scale(static_cast<scalar<Arch>>(-decay_scale(offset)));
       for_lanes<Arch>(
           n, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, exponential(scale * cpu::sigmoid<Arch>(at.load(x)))); });
       break;

@@ -24,32 +24,46 @@
 #include "rwkv7/core/processor.hpp"
 #include "rwkv7/exec/dispatch.hpp"
 
-// Every operation: its name, and the types of its operands in their order. What is missing here does not link.
-#define RWKV7_DISPATCHED_OPERATIONS(operation)                                                                         \
-  operation(bonus, bonus_inputs<float>, view<float, 4>) operation(decay_factor, decay_factor_inputs<float>,            \
-                                                                  view<float, 4>)                                      \
-      operation(first_residual, first_residual_inputs<float>, view<float, 3>) operation(                               \
-          gate, gate_inputs<float>, view<float, 3>) operation(group_norm, group_norm_inputs<float>, view<float, 4>)    \
-          operation(key_update, key_update_inputs<float>, key_update_outputs<float>) operation(                        \
-              layer_norm, layer_norm_inputs<float>, view<float, 3>) operation(linear, linear_inputs<float>,            \
-                                                                              view<float, 3>)                          \
-              operation(low_rank, low_rank_inputs<float>, low_rank_outputs<float>) operation(                          \
-                  repeat_kv, repeat_kv_inputs<float>, view<float, 4>)                                                  \
-                  operation(residual_add, residual_add_inputs<float>, view<float, 3>) operation(                       \
-                      squared_relu, squared_relu_inputs<float>, view<float, 3>)                                        \
-                      RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 1) RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 2)            \
-                          RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 3) RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 4)        \
-                              RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 5) RWKV7_DISPATCHED_TOKEN_SHIFT(operation, 6)    \
-                                  operation(wkv7, sequences, wkv7_inputs<float>, view<float, 4>, state<float>)         \
-                                      operation(wkv, sequences, wkv_inputs<float, read_policy::after>, view<float, 4>, \
-                                                state<float>)                                                          \
-                                          operation(wkv, sequences, wkv_inputs<float, read_policy::before>,            \
-                                                    view<float, 4>, state<float>)                                      \
-                                              operation(wkv, sequences, wkv_inputs<float, read_policy::before_bonus>,  \
-                                                        view<float, 4>, state<float>)
-#define RWKV7_DISPATCHED_TOKEN_SHIFT(operation, mixes)                                                   \
-  operation(token_shift, sequences, token_shift_inputs<float, mixes>, token_shift_outputs<float, mixes>, \
-            shift_state<float>)
+// clang-format off
+// Every operation on elements T: its name, and the types of its operands in their order. What is missing here does not
+// link.
+#define RWKV7_DISPATCHED_OPERATIONS(operation, T)                                                                     \
+  operation(bonus, bonus_inputs<T>, view<T, 4>)                                                                       \
+  operation(decay_factor, decay_factor_inputs<T>, view<T, 4>)                                                         \
+  operation(first_residual, first_residual_inputs<T>, view<T, 3>)                                                     \
+  operation(gate, gate_inputs<T>, view<T, 3>)                                                                         \
+  operation(group_norm, group_norm_inputs<T>, view<T, 4>)                                                             \
+  operation(key_update, key_update_inputs<T>, key_update_outputs<T>)                                                  \
+  operation(layer_norm, layer_norm_inputs<T>, view<T, 3>)                                                             \
+  operation(linear, linear_inputs<T>, view<T, 3>)                                                                     \
+  operation(low_rank, low_rank_inputs<T>, low_rank_outputs<T>)                                                        \
+  operation(repeat_kv, repeat_kv_inputs<T>, view<T, 4>)                                                               \
+  operation(residual_add, residual_add_inputs<T>, view<T, 3>)                                                         \
+  operation(squared_relu, squared_relu_inputs<T>, view<T, 3>)                                                         \
+  RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 1)                                                                       \
+  RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 2)                                                                       \
+  RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 3)                                                                       \
+  RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 4)                                                                       \
+  RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 5)                                                                       \
+  RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 6)                                                                       \
+  RWKV7_DISPATCHED_RECURRENCES(operation, T, compute_type<T>)
+#define RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, mixes)                                                             \
+  operation(token_shift, sequences, token_shift_inputs<T, mixes>, token_shift_outputs<T, mixes>,                      \
+            shift_state<compute_type<T>>)
+#define RWKV7_DISPATCHED_RECURRENCES(operation, T, S)                                                                 \
+  operation(wkv7, sequences, wkv7_inputs<T>, view<T, 4>, state<S>)                                                    \
+  operation(wkv, sequences, wkv_inputs<T, read_policy::after>, view<T, 4>, state<S>)                                  \
+  operation(wkv, sequences, wkv_inputs<T, read_policy::before>, view<T, 4>, state<S>)                                 \
+  operation(wkv, sequences, wkv_inputs<T, read_policy::before_bonus>, view<T, 4>, state<S>)
+
+// By the names that rwkv7_add_cpu_dispatch has for the types. Those of 16 bits also with a state of their own type.
+#define RWKV7_DISPATCHED_f32(operation) RWKV7_DISPATCHED_OPERATIONS(operation, float)
+#define RWKV7_DISPATCHED_f64(operation) RWKV7_DISPATCHED_OPERATIONS(operation, double)
+#define RWKV7_DISPATCHED_bf16(operation) \
+  RWKV7_DISPATCHED_OPERATIONS(operation, bf16) RWKV7_DISPATCHED_RECURRENCES(operation, bf16, bf16)
+#define RWKV7_DISPATCHED_f16(operation) \
+  RWKV7_DISPATCHED_OPERATIONS(operation, f16) RWKV7_DISPATCHED_RECURRENCES(operation, f16, f16)
+// clang-format on
 
 namespace rwkv7::backend::dispatch {
 
@@ -144,12 +158,13 @@ struct kernel_of;
       operation##_kernel(cpu::tag<Arch>{}, exec, operands...);                                   \
     }                                                                                            \
   };
-RWKV7_DISPATCHED_OPERATIONS(RWKV7_KERNEL_OF)
+RWKV7_DISPATCHED_f32(RWKV7_KERNEL_OF) RWKV7_DISPATCHED_f64(RWKV7_KERNEL_OF) RWKV7_DISPATCHED_bf16(RWKV7_KERNEL_OF)
+    RWKV7_DISPATCHED_f16(RWKV7_KERNEL_OF)
 #undef RWKV7_KERNEL_OF
 
-/// What a program that holds these units says of them.
-template <class... Archs>
-inline_array<dispatch_unit, sizeof...(Archs)> describe(const processor& p) noexcept {
+    /// What a program that holds these units says of them.
+    template <class... Archs>
+    inline_array<dispatch_unit, sizeof...(Archs)> describe(const processor& p) noexcept {
   return {{described(Archs{}, p)...}};
 }
 
@@ -162,7 +177,8 @@ void run_in(std::size_t unit, const any_threads& threads, const Operands&... ope
 
 }  // namespace rwkv7::backend::dispatch
 
-/// The text of a unit: every operation for one architecture, under whose flags the file is compiled.
+/// The text of a unit: for one architecture, under whose flags the file is compiled; then RWKV7_DISPATCH_UNIT_TYPE for
+/// each type that it shall hold, every operation on it.
 #define RWKV7_DISPATCH_UNIT(arch)                                                                        \
   namespace rwkv7::backend::dispatch {                                                                   \
   static_assert(arch::supported(), "this file needs the flags of its architecture");                     \
@@ -171,11 +187,15 @@ void run_in(std::size_t unit, const any_threads& threads, const Operands&... ope
     kernel_of<Operands...>::run(unit_executor<Arch>{threads}, operands...);                              \
   }                                                                                                      \
   using this_unit = arch;                                                                                \
-  RWKV7_DISPATCHED_OPERATIONS(RWKV7_DISPATCH_UNIT_OPERATION)                                             \
+  }
+#define RWKV7_DISPATCH_UNIT_TYPE(type)                   \
+  namespace rwkv7::backend::dispatch {                   \
+  RWKV7_DISPATCHED_##type(RWKV7_DISPATCH_UNIT_OPERATION) \
   }
 #define RWKV7_DISPATCH_UNIT_OPERATION(operation, ...) template struct unit_operation<this_unit, __VA_ARGS__>;
 
-/// The text of the file that knows all units, the worst first; compiled without flags of its own.
+/// The text of the file that knows all units, the worst first; compiled without flags of its own. Then
+/// RWKV7_DISPATCH_PROGRAM_TYPE for each type.
 #define RWKV7_DISPATCH_PROGRAM(...)                                                                             \
   namespace rwkv7::backend::dispatch {                                                                          \
   template <class... Operands>                                                                                  \
@@ -188,6 +208,9 @@ void run_in(std::size_t unit, const any_threads& threads, const Operands&... ope
     return all.items;                                                                                           \
   }                                                                                                             \
   template struct program<max_head_size>;                                                                       \
-  RWKV7_DISPATCHED_OPERATIONS(RWKV7_DISPATCH_PROGRAM_OPERATION)                                                 \
+  }
+#define RWKV7_DISPATCH_PROGRAM_TYPE(type)                   \
+  namespace rwkv7::backend::dispatch {                      \
+  RWKV7_DISPATCHED_##type(RWKV7_DISPATCH_PROGRAM_OPERATION) \
   }
 #define RWKV7_DISPATCH_PROGRAM_OPERATION(name, ...) template struct operation<__VA_ARGS__>;

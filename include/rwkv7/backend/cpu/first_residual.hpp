@@ -7,15 +7,16 @@
 
 namespace rwkv7::backend::cpu {
 
-template <class Arch, cpu_executor Exec>
-void first_residual_kernel(tag<Arch>, Exec& exec, const first_residual_inputs<float>& in, const view<float, 3>& y) {
+template <class Arch, cpu_executor Exec, activation_element T>
+void first_residual_kernel(tag<Arch>, Exec& exec, const first_residual_inputs<T>& in, const view<T, 3>& y) {
+  using A = registers_for<Arch, T>;
   const index_t D = y.extent(2);
   for_rows(exec, y.extent(0), y.extent(1), row_grain(4 * D), [&](index_t b, index_t t) noexcept {
-    const float *x = in.x.at(b, t, 0), *first = in.first.at(b, t, 0), *mix = in.mix.at(b, t, 0);
-    float* p = y.at(b, t, 0);
-    for_lanes<Arch>(D, [&](auto at) RWKV7_INLINE_LAMBDA {
-      const vec<Arch> own = at.load(x);
-      at.store(p, cpu::fma<Arch>(at.load(first) - own, cpu::sigmoid<Arch>(at.load(mix)), own));
+    const T *x = in.x.at(b, t, 0), *first = in.first.at(b, t, 0), *mix = in.mix.at(b, t, 0);
+    T* p = y.at(b, t, 0);
+    for_lanes<A>(D, [&](auto at) RWKV7_INLINE_LAMBDA {
+      const vec<A> own = at.load(x);
+      at.store(p, cpu::fma<A>(at.load(first) - own, cpu::sigmoid<A>(at.load(mix)), own));
     });
   });
 }

@@ -53,9 +53,9 @@ struct tail_lanes {
 };
 
 /// y[r][first + o] = Σ_k x[r][k] w[o][k] over inputs [k, last_k) of one block, added to y unless it is the first.
-template <class Arch, int Rows, int Outputs, class W>
-RWKV7_INLINE void dot_tile(const float* const* x, const W* w, index_t w_stride, index_t k, index_t last_k,
-                           float* const* y, index_t first, const next_weights<W>& next) noexcept {
+template <class Arch, int Rows, int Outputs, class X, class W>
+RWKV7_INLINE void dot_tile(const X* const* x, const W* w, index_t w_stride, index_t k, index_t last_k,
+                           scalar<Arch>* const* y, index_t first, const next_weights<W>& next) noexcept {
   vec<Arch> sum[Rows][Outputs], total[Rows][Outputs];
   const auto multiply = [&](auto at) RWKV7_INLINE_LAMBDA {
     if constexpr (Outputs > 1) {
@@ -101,8 +101,8 @@ RWKV7_INLINE void dot_tile(const float* const* x, const W* w, index_t w_stride, 
 }
 
 /// y[first] = Σ_k x[k] w[k], likewise: one row of x and one output, which reads the weights from end to end.
-template <class Arch, class W>
-RWKV7_INLINE void dot_one(const float* x, const W* w, index_t first_k, index_t last_k, float* y,
+template <class Arch, class X, class W>
+RWKV7_INLINE void dot_one(const X* x, const W* w, index_t first_k, index_t last_k, scalar<Arch>* y,
                           index_t first) noexcept {
   const auto multiply = [&](auto at, const vec<Arch>& sum)
                             RWKV7_INLINE_LAMBDA { return cpu::fma<Arch>(at.load(x), at.load(w), sum); };
@@ -127,12 +127,12 @@ RWKV7_INLINE void dot_one(const float* x, const W* w, index_t first_k, index_t l
 }
 
 /// Outputs [first, last) of `Rows` rows: in tiles over inputs [k, last_k) of one block, or output by output over all.
-template <class Arch, int Rows, bool Tiled, class W>
-RWKV7_INLINE void dot_rows(const view<const float, 3>& x, const view<const W, 2>& w, index_t row, index_t k,
-                           index_t last_k, index_t first, index_t last, const view<float, 3>& y,
+template <class Arch, int Rows, bool Tiled, class X, class W>
+RWKV7_INLINE void dot_rows(const view<const X, 3>& x, const view<const W, 2>& w, index_t row, index_t k, index_t last_k,
+                           index_t first, index_t last, const view<scalar<Arch>, 3>& y,
                            const next_weights<W>& next) noexcept {
-  const float* in[Rows];
-  float* out[Rows];
+  const X* in[Rows];
+  scalar<Arch>* out[Rows];
   RWKV7_UNROLL
   for (int r = 0; r < Rows; ++r) {
     in[r] = x.at((row + r) / x.extent(1), (row + r) % x.extent(1), 0);
@@ -157,13 +157,13 @@ RWKV7_INLINE void dot_rows(const view<const float, 3>& x, const view<const W, 2>
   }
 }
 
-/// y[.., o] = Σ_k w[o][k] x[.., k] for outputs [begin, end) of every row; w is [out, in].
-template <class Arch, class W>
-void gemm_rows(const view<const float, 3>& x, const view<const W, 2>& w, index_t begin, index_t end,
-               const view<float, 3>& y) noexcept {
+/// y[.., o] = Σ_k w[o][k] x[.., k] for outputs [begin, end) of rows [first_row, last_row); w is [out, in].
+template <class Arch, class X, class W>
+void gemm_rows(const view<const X, 3>& x, const view<const W, 2>& w, index_t first_row, index_t last_row, index_t begin,
+               index_t end, const view<scalar<Arch>, 3>& y) noexcept {
   constexpr int Rows = tile_rows<Arch>, Outputs = tile_outputs<Arch>;
   constexpr auto size = static_cast<index_t>(sizeof(W));
-  const index_t rows = x.extent(0) * x.extent(1), K = x.extent(2);
+  const index_t rows = last_row - first_row, K = x.extent(2);
   // One or two rows take less time than their weights take to come from memory: those are then read from end to end
   // (T 2, beyond the caches, 768 inputs: bf16 1.8 and f32 1.2 times as fast as in tiles).
   const bool tiled = rows > 2 || w.extent(0) * K * size < index_t{1} << 19;
@@ -180,23 +180,24 @@ void gemm_rows(const view<const float, 3>& x, const view<const W, 2>& w, index_t
       const bool deeper = last_k < K;
       const bool more = rows > 2 && (deeper || last < tiled_end);
       const W* const next = !more ? w.data() : deeper ? w.at(first, depth) : w.at(last, -k);
-      index_t row = 0;
+      index_t row = first_row;
       const auto share = [&]() RWKV7_INLINE_LAMBDA {
-        const index_t group = row / Rows, from = group * Outputs / groups;
+        const index_t group = (row - first_row) / Rows, from = group * Outputs / groups;
         const index_t count = more ? (group + 1) * Outputs / groups - from : 0;
         return next_weights<W>{next + from * w.stride(0), static_cast<int>(count)};
       };
-      for (; row + Rows <= rows; row += Rows) dot_rows<Arch, Rows, true>(x, w, row, k, last_k, first, last, y, share());
+      for (; row + Rows <= last_row; row += Rows)
+        dot_rows<Arch, Rows, true>(x, w, row, k, last_k, first, last, y, share());
       if constexpr (Rows > 4)
-        for (; row + 4 <= rows; row += 4) dot_rows<Arch, 4, true>(x, w, row, k, last_k, first, last, y, share());
-      for (; row + 2 <= rows; row += 2) dot_rows<Arch, 2, true>(x, w, row, k, last_k, first, last, y, share());
-      for (; row < rows; ++row) dot_rows<Arch, 1, true>(x, w, row, k, last_k, first, last, y, share());
+        for (; row + 4 <= last_row; row += 4) dot_rows<Arch, 4, true>(x, w, row, k, last_k, first, last, y, share());
+      for (; row + 2 <= last_row; row += 2) dot_rows<Arch, 2, true>(x, w, row, k, last_k, first, last, y, share());
+      for (; row < last_row; ++row) dot_rows<Arch, 1, true>(x, w, row, k, last_k, first, last, y, share());
     }
   }
   const next_weights<W> none{w.data(), 0};
-  index_t row = 0;
-  for (; row + 2 <= rows; row += 2) dot_rows<Arch, 2, false>(x, w, row, 0, K, tiled_end, end, y, none);
-  for (; row < rows; ++row) dot_rows<Arch, 1, false>(x, w, row, 0, K, tiled_end, end, y, none);
+  index_t row = first_row;
+  for (; row + 2 <= last_row; row += 2) dot_rows<Arch, 2, false>(x, w, row, 0, K, tiled_end, end, y, none);
+  for (; row < last_row; ++row) dot_rows<Arch, 1, false>(x, w, row, 0, K, tiled_end, end, y, none);
 }
 
 }  // namespace rwkv7::backend::cpu

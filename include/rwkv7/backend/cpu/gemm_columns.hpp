@@ -10,13 +10,13 @@
 namespace rwkv7::backend::cpu {
 
 /// y[.., d] = Σ_k x[.., k] m[k][d] for the channels that `at` stands for, of `Rows` rows.
-template <class Arch, int Rows, int Registers, class Lanes, class W>
-RWKV7_INLINE void column_tile(const view<const float, 3>& x, const view<const W, 2>& m, index_t row,
-                              const Lanes (&at)[Registers], const view<float, 3>& y) noexcept {
+template <class Arch, int Rows, int Registers, class Lanes, class X, class W>
+RWKV7_INLINE void column_tile(const view<const X, 3>& x, const view<const W, 2>& m, index_t row,
+                              const Lanes (&at)[Registers], const view<scalar<Arch>, 3>& y) noexcept {
   using V = vec<Arch>;
   constexpr int Partial = 2;
   const index_t K = x.extent(2);
-  const float* in[Rows];
+  const X* in[Rows];
   V sum[Partial][Rows][Registers];
   RWKV7_UNROLL
   for (int r = 0; r < Rows; ++r) {
@@ -33,7 +33,7 @@ RWKV7_INLINE void column_tile(const view<const float, 3>& x, const view<const W,
     for (int v = 0; v < Registers; ++v) weight[v] = at[v].load(m.at(k, 0));
     RWKV7_UNROLL
     for (int r = 0; r < Rows; ++r) {
-      const V value(in[r][k]);
+      const V value = broadcast<Arch>(in[r] + k);
       RWKV7_UNROLL
       for (int v = 0; v < Registers; ++v) sum[p][r][v] = cpu::fma<Arch>(value, weight[v], sum[p][r][v]);
     }
@@ -46,16 +46,16 @@ RWKV7_INLINE void column_tile(const view<const float, 3>& x, const view<const W,
   if (k < K) add(k, 0);
   RWKV7_UNROLL
   for (int r = 0; r < Rows; ++r) {
-    float* const out = y.at((row + r) / y.extent(1), (row + r) % y.extent(1), 0);
+    scalar<Arch>* const out = y.at((row + r) / y.extent(1), (row + r) % y.extent(1), 0);
     RWKV7_UNROLL
     for (int v = 0; v < Registers; ++v) at[v].store(out, sum[0][r][v] + sum[1][r][v]);
   }
 }
 
 /// `Registers` whole registers of channels from d on, as often as they fit before `last`; rows [begin, end).
-template <class Arch, int Rows, int Registers, class W>
-RWKV7_INLINE index_t column_tiles(const view<const float, 3>& x, const view<const W, 2>& m, index_t begin, index_t end,
-                                  index_t d, index_t last, const view<float, 3>& y) noexcept {
+template <class Arch, int Rows, int Registers, class X, class W>
+RWKV7_INLINE index_t column_tiles(const view<const X, 3>& x, const view<const W, 2>& m, index_t begin, index_t end,
+                                  index_t d, index_t last, const view<scalar<Arch>, 3>& y) noexcept {
   for (; d + Registers * lanes<Arch> <= last; d += Registers * lanes<Arch>) {
     whole_lanes<Arch> at[Registers];
     RWKV7_UNROLL
@@ -66,9 +66,9 @@ RWKV7_INLINE index_t column_tiles(const view<const float, 3>& x, const view<cons
 }
 
 /// y[.., d] = bias[d] + Σ_k x[.., k] m[k][d] for channels [first, last) of rows [begin, end).
-template <class Arch, class W>
-void gemm_columns(const view<const float, 3>& x, const view<const W, 2>& m, const weights<1>& bias, index_t begin,
-                  index_t end, index_t first, index_t last, const view<float, 3>& y) noexcept {
+template <class Arch, class X, class W>
+void gemm_columns(const view<const X, 3>& x, const view<const W, 2>& m, const weights<1>& bias, index_t begin,
+                  index_t end, index_t first, index_t last, const view<scalar<Arch>, 3>& y) noexcept {
   // As many accumulators as the register file holds beside the operands.
   constexpr int Rows = lanes<Arch> == 16 ? 6 : 3;
   const index_t middle = begin + (end - begin) / Rows * Rows;
@@ -84,7 +84,7 @@ void gemm_columns(const view<const float, 3>& x, const view<const W, 2>& m, cons
     for (index_t row = from; row < to; ++row) column_tile<Arch, 1, 1>(x, m, row, at, y);
   }
   for (index_t row = begin; bias && row < end; ++row) {
-    float* const out = y.at(row / y.extent(1), row % y.extent(1), first);
+    scalar<Arch>* const out = y.at(row / y.extent(1), row % y.extent(1), first);
     const param p = param(bias).from(first);
     for_lanes<Arch>(last - first, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(out, at.load(out) + p.load(at)); });
   }

@@ -1,38 +1,37 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <math.h>  // as in normalise.hpp
-
+#include "rwkv7/backend/cpu/math.hpp"
 #include "rwkv7/backend/cpu/parallel.hpp"
 #include "rwkv7/backend/cpu/params.hpp"
 #include "rwkv7/operands/key_update.hpp"
 
 namespace rwkv7::backend::cpu {
 
-template <class Arch, cpu_executor Exec>
-void key_update_kernel(tag<Arch>, Exec& exec, const key_update_inputs<float>& in,
-                       const key_update_outputs<float>& out) {
-  using V = vec<Arch>;
+template <class Arch, cpu_executor Exec, activation_element T>
+void key_update_kernel(tag<Arch>, Exec& exec, const key_update_inputs<T>& in, const key_update_outputs<T>& out) {
+  using A = registers_for<Arch, T>;
+  using V = vec<A>;
   const index_t H = in.eta.extent(2), N = in.eta.extent(3), group = H > 0 ? H / in.k.extent(2) : 1;
-  const auto eps = static_cast<float>(in.eps);
+  const auto eps = static_cast<scalar<A>>(in.eps);
   const param k_k(in.k_k), k_a(in.k_a);
   for_rows(exec, in.eta.extent(0), in.eta.extent(1), row_grain(6 * H * N), [&](index_t b, index_t t) noexcept {
     for (index_t h = 0; h < H; ++h) {
-      const float *k = in.k.at(b, t, h / group, 0), *eta = in.eta.at(b, t, h, 0);
+      const T *k = in.k.at(b, t, h / group, 0), *eta = in.eta.at(b, t, h, 0);
       const param removal = k_k.from(h / group * N), rate = k_a.from(h * N);
       V squares(0.0f);
-      for_lanes<Arch>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
+      for_lanes<A>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
         const V q = at.load(k) * removal.load(at);
-        squares = cpu::fma<Arch>(q, q, squares);
+        squares = cpu::fma<A>(q, q, squares);
       });
-      const float norm = sqrtf(reduce_add<Arch>(squares));
+      const auto norm = square_root(reduce_add<A>(squares));
       const V scale(1.0f / (norm > eps ? norm : eps));
-      float *y_k = out.k.at(b, t, h, 0), *y_a = out.a.at(b, t, h, 0), *y_b = out.b.at(b, t, h, 0);
+      T *y_k = out.k.at(b, t, h, 0), *y_a = out.a.at(b, t, h, 0), *y_b = out.b.at(b, t, h, 0);
       // k and eta of a register are read before anything of it is written: k' may be k, b may be eta.
-      for_lanes<Arch>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
+      for_lanes<A>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
         const V key = at.load(k), learning = at.load(eta);
         const V kk = key * removal.load(at) * scale;
-        at.store(y_k, key * cpu::fma<Arch>(learning - V(1.0f), rate.load(at), V(1.0f)));
+        at.store(y_k, key * cpu::fma<A>(learning - V(1.0f), rate.load(at), V(1.0f)));
         at.store(y_a, -kk);
         at.store(y_b, kk * learning);
       });

@@ -1,16 +1,32 @@
 // SPDX-License-Identifier: MIT
-/// exp, expm1, tanh and sigmoid on registers of float.
+/// exp, expm1, tanh and sigmoid on registers of float; on those of double they are the C library's, lane by lane.
 ///
-/// Error against double, over all 2^32 floats (tests/backend/math.cpp): exp 1.02 ulp, expm1 3.41 ulp, tanh 1.47 ulp,
-/// sigmoid 2.41 ulp, where an ulp of a subnormal result is 2^-149. NaN in, NaN out; exp(-inf) = 0, exp(inf) = inf,
-/// tanh(±inf) = ±1, sigmoid(∓inf) = 0, 1. Not the library's own exp of xsimd 8.1: it is infinite from 88.7 on, 0 below
-/// -87.4, and carries no architecture in its symbols. Polynomials: minimax fits of our own, relative error 3e-9 (exp)
-/// and 1e-9 (tanh) before rounding.
+/// Error in float against double, over all 2^32 floats (tests/backend/math.cpp): exp 1.02 ulp, expm1 3.41 ulp,
+/// tanh 1.47 ulp, sigmoid 2.41 ulp, where an ulp of a subnormal result is 2^-149. NaN in, NaN out; exp(-inf) = 0,
+/// exp(inf) = inf, tanh(±inf) = ±1, sigmoid(∓inf) = 0, 1. Not the library's own exp of xsimd 8.1: it is infinite
+/// from 88.7 on, 0 below -87.4, and carries no architecture in its symbols. Polynomials: minimax fits of our own,
+/// relative error 3e-9 (exp) and 1e-9 (tanh) before rounding.
 #pragma once
+
+#include <math.h>  // the functions of <cmath> for float are inline functions, which would leave weak copies
 
 #include "rwkv7/backend/cpu/simd.hpp"
 
 namespace rwkv7::backend::cpu {
+
+RWKV7_INLINE float square_root(float x) noexcept { return sqrtf(x); }
+RWKV7_INLINE double square_root(double x) noexcept { return sqrt(x); }
+
+template <class Arch>
+inline constexpr bool computes_in_double = std::is_same_v<scalar<Arch>, double>;
+
+template <class Arch>
+RWKV7_INLINE vec<Arch> each_lane(double (*f)(double), const vec<Arch>& x) noexcept {
+  scalar<Arch> lane[lanes<Arch>];
+  cpu::store<Arch>(lane, x);
+  for (index_t i = 0; i < lanes<Arch>; ++i) lane[i] = f(lane[i]);
+  return load<Arch>(static_cast<const scalar<Arch>*>(lane));
+}
 
 /// exp(x) = 2^n (1 + q), with n in the low bits of `shifted` and |q| < 0.42.
 template <class Arch>
@@ -50,16 +66,24 @@ struct exp_parts {
 
 template <class Arch>
 RWKV7_INLINE vec<Arch> exp(const vec<Arch>& x) noexcept {
-  // Not x != x: in xsimd 8.1 that is false for NaN on AVX.
-  return xsimd::select(x == x, exp_parts<Arch>(x).exp(), x);
+  if constexpr (computes_in_double<Arch>) {
+    return each_lane<Arch>(::exp, x);
+  } else {
+    // Not x != x: in xsimd 8.1 that is false for NaN on AVX.
+    return xsimd::select(x == x, exp_parts<Arch>(x).exp(), x);
+  }
 }
 
 /// exp(x) - 1 without the cancellation near 0.
 template <class Arch>
 RWKV7_INLINE vec<Arch> expm1(const vec<Arch>& x) noexcept {
-  using V = vec<Arch>;
-  const exp_parts<Arch> parts(x);
-  return xsimd::select(x == x, xsimd::select(parts.n == V(0.0f), parts.q, parts.exp() - V(1.0f)), x);
+  if constexpr (computes_in_double<Arch>) {
+    return each_lane<Arch>(::expm1, x);
+  } else {
+    using V = vec<Arch>;
+    const exp_parts<Arch> parts(x);
+    return xsimd::select(x == x, xsimd::select(parts.n == V(0.0f), parts.q, parts.exp() - V(1.0f)), x);
+  }
 }
 
 /// 1 / (1 + exp(-x)), accurate relative to the result down to where it underflows.
@@ -72,18 +96,22 @@ RWKV7_INLINE vec<Arch> sigmoid(const vec<Arch>& x) noexcept {
 
 template <class Arch>
 RWKV7_INLINE vec<Arch> tanh(const vec<Arch>& x) noexcept {
-  using V = vec<Arch>;
-  const V magnitude = xsimd::abs(x);
-  // Near 0 the quotient below would cancel.
-  const V z = x * x;
-  V p(-6.274240091443062e-3f);
-  p = cpu::fma<Arch>(p, z, V(2.1071679890155792e-2f));
-  p = cpu::fma<Arch>(p, z, V(-5.385230854153633e-2f));
-  p = cpu::fma<Arch>(p, z, V(0.13332585990428925f));
-  p = cpu::fma<Arch>(p, z, V(-0.33333316445350647f));
-  const V small = cpu::fma<Arch>(magnitude * z, p, magnitude);
-  const V large = V(1.0f) - V(2.0f) / (cpu::exp<Arch>(magnitude + magnitude) + V(1.0f));
-  return xsimd::select(magnitude < V(0.55f), small, large) | (x & V(-0.0f));  // with the sign of x, also of a zero
+  if constexpr (computes_in_double<Arch>) {
+    return each_lane<Arch>(::tanh, x);
+  } else {
+    using V = vec<Arch>;
+    const V magnitude = xsimd::abs(x);
+    // Near 0 the quotient below would cancel.
+    const V z = x * x;
+    V p(-6.274240091443062e-3f);
+    p = cpu::fma<Arch>(p, z, V(2.1071679890155792e-2f));
+    p = cpu::fma<Arch>(p, z, V(-5.385230854153633e-2f));
+    p = cpu::fma<Arch>(p, z, V(0.13332585990428925f));
+    p = cpu::fma<Arch>(p, z, V(-0.33333316445350647f));
+    const V small = cpu::fma<Arch>(magnitude * z, p, magnitude);
+    const V large = V(1.0f) - V(2.0f) / (cpu::exp<Arch>(magnitude + magnitude) + V(1.0f));
+    return xsimd::select(magnitude < V(0.55f), small, large) | (x & V(-0.0f));  // with the sign of x, also of a zero
+  }
 }
 
 }  // namespace rwkv7::backend::cpu

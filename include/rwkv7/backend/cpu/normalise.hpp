@@ -2,26 +2,26 @@
 /// What layer_norm does to a token and group_norm to a head.
 #pragma once
 
-#include <math.h>  // sqrtf: sqrtf(float) is an inline function, which would leave a weak copy
-
+#include "rwkv7/backend/cpu/math.hpp"
 #include "rwkv7/backend/cpu/params.hpp"
 
 namespace rwkv7::backend::cpu {
 
 /// y = (x - mean) / sqrt(var + eps) ⊙ weight + bias over n elements; y may be x. The variance is summed from the
 /// centred values: E[x²] - mean² would cancel.
-template <class Arch>
-RWKV7_INLINE void normalise(const float* x, index_t n, float eps, param weight, param bias, float* y) noexcept {
+template <class Arch, class T>
+RWKV7_INLINE void normalise(const T* x, index_t n, double eps, param weight, param bias, T* y) noexcept {
   using V = vec<Arch>;
+  const auto count = static_cast<scalar<Arch>>(n);
   V sum(0.0f);
   for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA { sum += at.load(x); });
-  const V mean(reduce_add<Arch>(sum) / static_cast<float>(n));
+  const V mean(reduce_add<Arch>(sum) / count);
   V squares(0.0f);
   for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA {
     const V d = at.keep(at.load(x) - mean);
     squares = cpu::fma<Arch>(d, d, squares);
   });
-  const V scale(1.0f / sqrtf(reduce_add<Arch>(squares) / static_cast<float>(n) + eps));
+  const V scale(1.0f / square_root(reduce_add<Arch>(squares) / count + static_cast<scalar<Arch>>(eps)));
   for_lanes<Arch>(n, [&](auto at) RWKV7_INLINE_LAMBDA {
     at.store(y, cpu::fma<Arch>((at.load(x) - mean) * scale, weight.load(at), bias.load(at)));
   });

@@ -40,8 +40,8 @@ struct integer_inputs {
 
 /// Rounds dot_columns neighbours of one row. A block below 1e-30 counts as zeros; one that holds infinity or NaN has a
 /// scale of NaN, so that its outputs are NaN.
-template <class Arch>
-RWKV7_INLINE void round_inputs(const float* x, unsigned char* bytes, float& scale, std::int32_t& total) noexcept {
+template <class Arch, class X>
+RWKV7_INLINE void round_inputs(const X* x, unsigned char* bytes, float& scale, std::int32_t& total) noexcept {
   using V = vec<Arch>;
   constexpr index_t W = lanes<Arch>;
   V most(0.0f), poison(0.0f);
@@ -51,7 +51,7 @@ RWKV7_INLINE void round_inputs(const float* x, unsigned char* bytes, float& scal
     poison += v * V(0.0f);  // NaN if any is not finite; max may drop a NaN
   }
   float each[W];
-  store<Arch>(each, most);
+  cpu::store<Arch>(each, most);
   float largest = 0;
   for (index_t i = 0; i < W; ++i) largest = each[i] > largest ? each[i] : largest;
   const float not_finite = reduce_add<Arch>(poison);
@@ -73,12 +73,14 @@ RWKV7_INLINE void round_inputs(const float* x, unsigned char* bytes, float& scal
   store_inputs(dot_unit<Arch>{}, narrow, bytes);
 }
 
-/// Rows of inputs and where their outputs go.
+/// Rows [begin, end) of inputs and where their outputs go.
+template <class Arch, class X>
 struct product_rows {
-  view<const float, 3> x;
-  view<float, 3> y;
-  RWKV7_INLINE const float* in(index_t row) const noexcept { return x.at(row / x.extent(1), row % x.extent(1), 0); }
-  RWKV7_INLINE float* out(index_t row, index_t o) const noexcept {
+  view<const X, 3> x;
+  view<scalar<Arch>, 3> y;
+  index_t begin, end;
+  RWKV7_INLINE const X* in(index_t row) const noexcept { return x.at(row / x.extent(1), row % x.extent(1), 0); }
+  RWKV7_INLINE scalar<Arch>* out(index_t row, index_t o) const noexcept {
     return y.at(row / y.extent(1), row % y.extent(1), o);
   }
 };
@@ -105,7 +107,7 @@ struct panel_sums {
     }
   }
   /// From outputs [first, first + count) of rows from `row` on; the lanes behind them are zero.
-  RWKV7_INLINE void load(const product_rows& p, index_t row, index_t first, index_t count) noexcept {
+  RWKV7_INLINE void load(const auto& p, index_t row, index_t first, index_t count) noexcept {
     for (int r = 0; r < Rows; ++r) {
       float all[panel_rows] = {};
       for (index_t o = 0; o < count; ++o) all[o] = *p.out(row + r, first + o);
@@ -119,7 +121,7 @@ struct panel_sums {
     for (int r = 0; r < Rows; ++r)
       for (int v = 0; v < vectors; ++v) at[r][v] *= cpu::load<Arch>(each + v * lanes<Arch>);
   }
-  RWKV7_INLINE void store(const product_rows& p, index_t row, index_t first, index_t count) const noexcept {
+  RWKV7_INLINE void store(const auto& p, index_t row, index_t first, index_t count) const noexcept {
     for (int r = 0; r < Rows; ++r) {
       float* to = p.out(row + r, first);
       for (int v = 0; v < vectors; ++v) {
@@ -168,17 +170,17 @@ RWKV7_INLINE void add_integer_panel(const unsigned char* block, bool scaled, con
 }
 
 /// Outputs [begin, end) of all rows; begin is a multiple of panel_rows.
-template <class Arch, bool Nibbles>
-void integer_products(const product_rows& p, const weights<2>& w, index_t begin, index_t end) noexcept {
-  const index_t rows = p.x.extent(0) * p.x.extent(1), K = p.x.extent(2);
+template <class Arch, bool Nibbles, class X>
+void integer_products(const product_rows<Arch, X>& p, const weights<2>& w, index_t begin, index_t end) noexcept {
+  const index_t rows = p.end - p.begin, K = p.x.extent(2);
   const rwkv7::detail::quantised_layout at{w.type(), w.extent(0), K};
   const auto* packed = static_cast<const unsigned char*>(w.data());
   const index_t tile = rows < tile_input_rows ? rows : tile_input_rows;
   const index_t chunk = tile_inputs / tile / dot_columns * dot_columns;
   integer_inputs in;
-  for (index_t row = 0; row < rows; row += tile)
+  for (index_t row = p.begin; row < p.end; row += tile)
     for (index_t k = 0; k < K; k += chunk) {
-      const index_t height = rows - row < tile ? rows - row : tile,
+      const index_t height = p.end - row < tile ? p.end - row : tile,
                     blocks = (K - k < chunk ? K - k : chunk) / dot_columns;
       for (index_t r = 0; r < height; ++r)
         for (index_t b = 0; b < blocks; ++b) {
@@ -242,8 +244,8 @@ RWKV7_INLINE void decode_nf4(const unsigned char* group,
 
 /// One panel times some rows: four partial sums over the columns of a block, always the same, hide the latency of the
 /// multiply-add.
-template <class Arch, int Rows>
-RWKV7_INLINE void add_nf4_panel(const unsigned char* codes, const float* const* x, index_t blocks,
+template <class Arch, int Rows, class X>
+RWKV7_INLINE void add_nf4_panel(const unsigned char* codes, const X* const* x, index_t blocks,
                                 panel_sums<Arch, Rows>& sum) noexcept {
   constexpr int partial = 4;
   constexpr index_t scale_bytes = panel_rows * 2;
@@ -259,7 +261,7 @@ RWKV7_INLINE void add_nf4_panel(const unsigned char* codes, const float* const* 
       for (int r = 0; r < Rows; ++r) {
         RWKV7_UNROLL
         for (int j = 0; j < nf4_group; ++j) {
-          const vec<Arch> input(x[r][b * nf4_block + group * nf4_group + j]);
+          const vec<Arch> input = broadcast<Arch>(x[r] + b * nf4_block + group * nf4_group + j);
           RWKV7_UNROLL
           for (int v = 0; v < sum.vectors; ++v)
             part[j % partial].at[r][v] = cpu::fma<Arch>(input, value[j][v], part[j % partial].at[r][v]);
@@ -278,40 +280,57 @@ RWKV7_INLINE void add_nf4_panel(const unsigned char* codes, const float* const* 
 }
 
 /// Outputs [begin, end) of all rows; begin is a multiple of panel_rows.
-template <class Arch>
-void nf4_products(const product_rows& p, const weights<2>& w, index_t begin, index_t end) noexcept {
-  const index_t rows = p.x.extent(0) * p.x.extent(1), K = p.x.extent(2);
+template <class Arch, class X>
+void nf4_products(const product_rows<Arch, X>& p, const weights<2>& w, index_t begin, index_t end) noexcept {
+  const index_t K = p.x.extent(2);
   const rwkv7::detail::quantised_layout at{dtype::nf4, w.extent(0), K};
   const auto* packed = static_cast<const unsigned char*>(w.data());
   for (index_t o = begin; o < end; o += panel_rows) {
     const index_t count = end - o < panel_rows ? end - o : panel_rows;
     const auto add = [&](index_t row, auto& sum) RWKV7_INLINE_LAMBDA {
       constexpr int Rows = sizeof sum.at / sizeof sum.at[0];
-      const float* x[Rows];
+      const X* x[Rows];
       for (int r = 0; r < Rows; ++r) x[r] = p.in(row + r);
       sum.clear();
       add_nf4_panel<Arch, Rows>(packed + at.block_at(o, 0), x, K / nf4_block, sum);
       sum.store(p, row, o, count);
     };
     constexpr int together = lanes<Arch> == 16 ? 4 : 2;
-    index_t row = 0;
-    for (; row + together <= rows; row += together) {
+    index_t row = p.begin;
+    for (; row + together <= p.end; row += together) {
       panel_sums<Arch, together> sum;
       add(row, sum);
     }
-    for (; row < rows; ++row) {
+    for (; row < p.end; ++row) {
       panel_sums<Arch, 1> sum;
       add(row, sum);
     }
   }
 }
 
-/// y[.., o] = Σ_k w[o][k] x[.., k] for outputs [begin, end) of every row.
+/// In double nothing is rounded, and nothing fast: element by element.
 template <class Arch>
-void quantised_products(const product_rows& p, const weights<2>& w, index_t begin, index_t end) noexcept {
-  if (w.type() == dtype::nf4) return nf4_products<Arch>(p, w, begin, end);
-  if (w.type() == dtype::int4) return integer_products<Arch, true>(p, w, begin, end);
-  integer_products<Arch, false>(p, w, begin, end);
+void plain_products(const product_rows<Arch, double>& p, const weights<2>& w, index_t begin, index_t end) noexcept {
+  for (index_t row = p.begin; row < p.end; ++row)
+    for (index_t o = begin; o < end; ++o) {
+      const double* x = p.in(row);
+      double sum = 0;
+      for (index_t k = 0; k < w.extent(1); ++k)
+        sum += quantised_value(w.data(), w.type(), w.extent(0), w.extent(1), o, k) * x[k];
+      *p.out(row, o) = sum;
+    }
+}
+
+/// y[.., o] = Σ_k w[o][k] x[.., k] for outputs [begin, end) of every row.
+template <class Arch, class X>
+void quantised_products(const product_rows<Arch, X>& p, const weights<2>& w, index_t begin, index_t end) noexcept {
+  if constexpr (std::is_same_v<X, double>) {
+    plain_products<Arch>(p, w, begin, end);
+  } else {
+    if (w.type() == dtype::nf4) return nf4_products<Arch>(p, w, begin, end);
+    if (w.type() == dtype::int4) return integer_products<Arch, true>(p, w, begin, end);
+    integer_products<Arch, false>(p, w, begin, end);
+  }
 }
 
 }  // namespace rwkv7::backend::cpu

@@ -18,15 +18,15 @@ namespace rwkv7::backend::cpu {
 
 /// y[r][first + o] = the sum over sums[r][o], or y plus that where `add`.
 template <class Arch, int Rows, int Outputs>
-RWKV7_INLINE void put_sums_in_order(const vec<Arch> (&sums)[Rows][Outputs], float* const* y, index_t first,
+RWKV7_INLINE void put_sums_in_order(const vec<Arch> (&sums)[Rows][Outputs], scalar<Arch>* const* y, index_t first,
                                     bool add) noexcept {
   for (int r = 0; r < Rows; ++r) {
     for (int o = 0; o < Outputs; ++o) {
-      float lane[lanes<Arch>];
+      scalar<Arch> lane[lanes<Arch>];
       cpu::store<Arch>(lane, sums[r][o]);
       for (index_t half = lanes<Arch> / 2; half > 0; half /= 2)
         for (index_t i = 0; i < half; ++i) lane[i] += lane[i + half];
-      float* const to = y[r] + first + o;
+      scalar<Arch>* const to = y[r] + first + o;
       *to = add ? *to + lane[0] : lane[0];
     }
   }
@@ -139,7 +139,8 @@ RWKV7_INLINE void put_sums_of_eight(const vec<Arch> (&sums)[Rows][3], float* con
 
 /// y[r][first + o] = the sum over sums[r][o], or y plus that where `add`.
 template <class Arch, int Rows, int Outputs>
-RWKV7_INLINE void put_sums(const vec<Arch> (&sums)[Rows][Outputs], float* const* y, index_t first, bool add) noexcept {
+RWKV7_INLINE void put_sums(const vec<Arch> (&sums)[Rows][Outputs], scalar<Arch>* const* y, index_t first,
+                           bool add) noexcept {
 #if defined(__AVX512F__)
   if constexpr (std::is_base_of_v<xsimd::avx512f, Arch> && Outputs == 4)
     return put_sums_of_sixteen<Arch, Rows>(sums, y, first, add);

@@ -10,6 +10,8 @@
 
 #include "rwkv7/backend/cpu/parallel.hpp"
 #include "rwkv7/backend/cpu/wkv7_columns.hpp"
+#include "rwkv7/backend/cpu/wkv7_double.hpp"
+#include "rwkv7/backend/cpu/wkv7_halves.hpp"
 #include "rwkv7/backend/cpu/wkv7_rows.hpp"
 #include "rwkv7/core/state.hpp"
 
@@ -38,11 +40,35 @@ void wkv_sequence(const wkv_head<Removal, Policy>& head, index_t T, index_t size
                                      state_rows<const float>{initial.data(), initial.stride(0), initial.stride(1)}, to);
 }
 
+/// The same for any size. Each of these takes the compiler seconds, so only what people run is unrolled.
+template <class Arch, bool Removal, read_policy Policy>
+RWKV7_INLINE void wkv_of_any_size(const wkv_head<Removal, Policy>& head, index_t T, index_t N,
+                                  const view<const float, 2>& from, const view<float, 2>& to) noexcept {
+  if constexpr (Removal) {
+    if (N == 64) return wkv_sequence<Arch, 64, 64>(head, T, N, from, to);
+    if (N == 128) return wkv_sequence<Arch, 128, 128>(head, T, N, from, to);
+    if (N < 128) return wkv_sequence<Arch, 128, 0>(head, T, N, from, to);
+  }
+  wkv_sequence<Arch, max_head_size, 0>(head, T, N, from, to);
+}
+
+/// The same for any element types, of operands and state.
+template <class Arch, bool Removal, read_policy Policy, class T, class S>
+RWKV7_INLINE void wkv_of_any_type(const wkv_head<Removal, Policy, T>& head, index_t tokens, index_t N,
+                                  const view<const S, 2>& from, const view<S, 2>& to) noexcept {
+  if constexpr (std::is_same_v<T, double>)
+    wkv_in_double<in_double<Arch>>(head, tokens, N, from, to);
+  else if constexpr (std::is_same_v<T, float> && std::is_same_v<S, float>)
+    wkv_of_any_size<Arch>(head, tokens, N, from, to);
+  else
+    wkv_in_halves<Arch>(head, tokens, N, from, to,
+                        [](const auto&... x) noexcept { wkv_of_any_size<Arch, Removal, Policy>(x...); });
+}
+
 /// Sequences × heads over the executor, for both recurrences. The unused operands repeat r.
-template <class Arch, bool Removal, read_policy Policy, class Exec, class Inputs>
-void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<const float, 4>& a,
-               const view<const float, 4>& b, const view<const float, 2>& u, const view<float, 4>& y,
-               const state<float>& state) {
+template <class Arch, bool Removal, read_policy Policy, class Exec, class Inputs, class T, class S>
+void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<const T, 4>& a, const view<const T, 4>& b,
+               const view<const T, 2>& u, const view<T, 4>& y, const state<S>& state) {
   const index_t H = y.extent(2), N = y.extent(3), heads = seq.count() * H;
   if (heads == 0) return;
   const index_t tokens = seq.batch() * seq.tokens() / seq.count() + 1;
@@ -50,34 +76,28 @@ void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<co
     for (index_t item = begin; item < end; ++item) {
       const sequence all = seq[item / H];
       const index_t h = item % H;
-      const auto initial = state.initial ? state.initial[all.slot][h] : view<const float, 2>{};
-      const auto final = state.final ? state.final[all.slot][h] : view<float, 2>{};
-      const auto run = [&](const sequence& s, const view<const float, 2>& from, const view<float, 2>& to) noexcept {
-        const wkv_head<Removal, Policy> head{{in.r, s, h},
-                                             {in.w.values(), s, h},
-                                             {in.k, s, h / (H / in.k.extent(2))},
-                                             {in.v, s, h / (H / in.v.extent(2))},
-                                             {a, s, h},
-                                             {b, s, h},
-                                             {y, s, h},
-                                             u ? u.at(h, 0) : nullptr,
-                                             in.w.form(),
-                                             in.w.offset(),
-                                             item + 1 < end};
-        // Each of these takes the compiler seconds, so only what people run is unrolled.
-        if constexpr (Removal) {
-          if (N == 64) return wkv_sequence<Arch, 64, 64>(head, s.length, N, from, to);
-          if (N == 128) return wkv_sequence<Arch, 128, 128>(head, s.length, N, from, to);
-          if (N < 128) return wkv_sequence<Arch, 128, 0>(head, s.length, N, from, to);
-        }
-        wkv_sequence<Arch, max_head_size, 0>(head, s.length, N, from, to);
+      const auto initial = state.initial ? state.initial[all.slot][h] : view<const S, 2>{};
+      const auto final = state.final ? state.final[all.slot][h] : view<S, 2>{};
+      const auto run = [&](const sequence& s, const view<const S, 2>& from, const view<S, 2>& to) noexcept {
+        const wkv_head<Removal, Policy, T> head{{in.r, s, h},
+                                                {in.w.values(), s, h},
+                                                {in.k, s, h / (H / in.k.extent(2))},
+                                                {in.v, s, h / (H / in.v.extent(2))},
+                                                {a, s, h},
+                                                {b, s, h},
+                                                {y, s, h},
+                                                u ? u.at(h, 0) : nullptr,
+                                                in.w.form(),
+                                                in.w.offset(),
+                                                item + 1 < end};
+        wkv_of_any_type<Arch>(head, s.length, N, from, to);
       };
       if (!state.every) {
         run(all, initial, final);
         continue;
       }
       // Token by token, each from the snapshot of the one before; then the last one is carried over.
-      view<const float, 2> from = initial;
+      view<const S, 2> from = initial;
       for (index_t t = 0; t < all.length; ++t) {
         const auto to = state.every.ring[all.slot][state.every.place(t)][h];
         run({all.batch, all.first + t, 1, all.slot}, from, to);
@@ -88,16 +108,16 @@ void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<co
   });
 }
 
-template <class Arch, cpu_executor Exec>
-void wkv7_kernel(tag<Arch>, Exec& exec, const sequences& seq, const wkv7_inputs<float>& in, const view<float, 4>& y,
-                 const state<float>& state) {
-  wkv_heads<Arch, true, read_policy::after>(exec, seq, in, in.a, in.b, {}, y, state);
+template <class Arch, cpu_executor Exec, activation_element T, class S>
+void wkv7_kernel(tag<Arch>, Exec& exec, const sequences& seq, const wkv7_inputs<T>& in, const view<T, 4>& y,
+                 const state<S>& state) {
+  wkv_heads<Arch, true, read_policy::after, Exec, wkv7_inputs<T>, T>(exec, seq, in, in.a, in.b, {}, y, state);
 }
 
-template <class Arch, cpu_executor Exec, read_policy Policy>
-void wkv_kernel(tag<Arch>, Exec& exec, const sequences& seq, const wkv_inputs<float, Policy>& in,
-                const view<float, 4>& y, const state<float>& state) {
-  view<const float, 2> u;
+template <class Arch, cpu_executor Exec, activation_element T, read_policy Policy, class S>
+void wkv_kernel(tag<Arch>, Exec& exec, const sequences& seq, const wkv_inputs<T, Policy>& in, const view<T, 4>& y,
+                const state<S>& state) {
+  view<const T, 2> u;
   if constexpr (Policy == read_policy::before_bonus) u = in.u;
   wkv_heads<Arch, false, Policy>(exec, seq, in, in.r, in.r, u, y, state);
 }

@@ -17,15 +17,17 @@ struct head_tokens {
 
   RWKV7_INLINE head_tokens(const view<T, 4>& v, const sequence& s, index_t h) noexcept
       : data(v.at(s.batch, s.first, h, 0)), stride(v.stride(1)) {}
+  RWKV7_INLINE head_tokens(T* first, index_t step) noexcept : data(first), stride(step) {}
   RWKV7_INLINE T* operator[](index_t t) const noexcept { return data + t * stride; }
 };
 
-/// Everything one sequence and head needs. `Removal`: there are a and b; else these two repeat r and are not used.
-template <bool Removal, read_policy Policy>
+/// Everything one sequence and head needs. `Removal`: there are a and b; else these two repeat r and are not used. The
+/// kernels are those of float; wkv7_halves.hpp and wkv7_double.hpp serve other T.
+template <bool Removal, read_policy Policy, class T = float>
 struct wkv_head {
-  head_tokens<const float> r, w, k, v, a, b;
-  head_tokens<float> y;
-  const float* u;  // [N], for read_policy::before_bonus
+  head_tokens<const T> r, w, k, v, a, b;
+  head_tokens<T> y;
+  const T* u;  // [N], for read_policy::before_bonus
   decay_form form;
   decay_offset offset;
   bool next_follows;  // this thread takes the next head, too: its state may be asked for. Another thread's may not be:
@@ -42,10 +44,10 @@ struct wkv_head {
 
   /// What multiplies v in the output, beside the state: y = (state read) r + v · own.
   template <class Arch>
-  RWKV7_INLINE float own(index_t t, index_t N) const noexcept {
+  RWKV7_INLINE scalar<Arch> own(index_t t, index_t N) const noexcept {
     if constexpr (Policy == read_policy::before) return 0;
     vec<Arch> sum(0.0f);
-    const float *rt = r[t], *kt = k[t];
+    const T *rt = r[t], *kt = k[t];
     for_lanes<Arch>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
       const vec<Arch> rj = at.load(rt), kj = at.load(kt);
       if constexpr (Policy == read_policy::before_bonus)

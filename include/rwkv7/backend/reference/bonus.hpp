@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "rwkv7/backend/reference/element.hpp"
 #include "rwkv7/exec/executor.hpp"
 #include "rwkv7/operands/bonus.hpp"
 
@@ -17,7 +18,8 @@ void bonus_kernel(tag, Exec&, const bonus_inputs<T>& in, const view<T, 4>& y) {
         const index_t g_k = h / (H / in.k.extent(2)), g_v = h / (H / in.v.extent(2));
         double s = 0;
         for (index_t n = 0; n < N; ++n) s += double(in.r(b, t, h, n)) * double(in.k(b, t, g_k, n)) * in.r_k(h, n);
-        for (index_t n = 0; n < N; ++n) y(b, t, h, n) = T(double(y(b, t, h, n)) + s * double(in.v(b, t, g_v, n)));
+        for (index_t n = 0; n < N; ++n)
+          y(b, t, h, n) = rounded<T>(double(y(b, t, h, n)) + s * double(in.v(b, t, g_v, n)));
       }
 }
 

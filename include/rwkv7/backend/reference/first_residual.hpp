@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "rwkv7/backend/reference/activation.hpp"
+#include "rwkv7/backend/reference/element.hpp"
 #include "rwkv7/exec/executor.hpp"
 #include "rwkv7/operands/first_residual.hpp"
 
@@ -15,7 +16,7 @@ void first_residual_kernel(tag, Exec&, const first_residual_inputs<T>& in, const
     for (index_t t = 0; t < y.extent(1); ++t)
       for (index_t d = 0; d < y.extent(2); ++d) {
         const double x = double(in.x(b, t, d)), first = double(in.first(b, t, d));
-        y(b, t, d) = T(x + (first - x) * sigmoid(double(in.mix(b, t, d))));
+        y(b, t, d) = rounded<T>(x + (first - x) * sigmoid(double(in.mix(b, t, d))));
       }
 }
 

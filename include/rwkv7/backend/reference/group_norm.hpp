@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "rwkv7/backend/reference/element.hpp"
 #include "rwkv7/exec/executor.hpp"
 #include "rwkv7/operands/group_norm.hpp"
 
@@ -18,8 +19,9 @@ void group_norm_kernel(tag, Exec&, const group_norm_inputs<T>& in, const view<T,
         for (index_t n = 0; n < N; ++n) mean += double(in.x(b, t, h, n)) / double(N);
         for (index_t n = 0; n < N; ++n) variance += std::pow(double(in.x(b, t, h, n)) - mean, 2) / double(N);
         for (index_t n = 0; n < N; ++n)
-          y(b, t, h, n) = T((double(in.x(b, t, h, n)) - mean) / std::sqrt(variance + in.eps) * in.weight(h * N + n) +
-                            in.bias(h * N + n));
+          y(b, t, h, n) =
+              rounded<T>((double(in.x(b, t, h, n)) - mean) / std::sqrt(variance + in.eps) * in.weight(h * N + n) +
+                         in.bias(h * N + n));
       }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "rwkv7/backend/reference/element.hpp"
 #include "rwkv7/exec/executor.hpp"
 #include "rwkv7/operands/key_update.hpp"
 
@@ -20,9 +21,9 @@ void key_update_kernel(tag, Exec&, const key_update_inputs<T>& in, const key_upd
         for (index_t n = 0; n < N; ++n) {
           const double k = double(in.k(b, t, g, n)), eta = double(in.eta(b, t, h, n));
           const double kk = k * in.k_k(g * N + n) / std::fmax(std::sqrt(squares), in.eps);
-          out.k(b, t, h, n) = T(k * (1 + (eta - 1) * in.k_a(h * N + n)));
-          out.a(b, t, h, n) = T(-kk);
-          out.b(b, t, h, n) = T(kk * eta);
+          out.k(b, t, h, n) = rounded<T>(k * (1 + (eta - 1) * in.k_a(h * N + n)));
+          out.a(b, t, h, n) = rounded<T>(-kk);
+          out.b(b, t, h, n) = rounded<T>(kk * eta);
         }
       }
 }

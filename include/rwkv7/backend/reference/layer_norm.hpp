@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "rwkv7/backend/reference/element.hpp"
 #include "rwkv7/exec/executor.hpp"
 #include "rwkv7/operands/layer_norm.hpp"
 
@@ -17,7 +18,8 @@ void layer_norm_kernel(tag, Exec&, const layer_norm_inputs<T>& in, const view<T,
       for (index_t c = 0; c < C; ++c) mean += double(in.x(b, t, c)) / double(C);
       for (index_t c = 0; c < C; ++c) variance += std::pow(double(in.x(b, t, c)) - mean, 2) / double(C);
       for (index_t c = 0; c < C; ++c)
-        y(b, t, c) = T((double(in.x(b, t, c)) - mean) / std::sqrt(variance + in.eps) * in.weight(c) + in.bias(c));
+        y(b, t, c) =
+            rounded<T>((double(in.x(b, t, c)) - mean) / std::sqrt(variance + in.eps) * in.weight(c) + in.bias(c));
     }
 }
 

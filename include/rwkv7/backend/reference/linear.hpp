@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "rwkv7/backend/reference/element.hpp"
 #include "rwkv7/exec/executor.hpp"
 #include "rwkv7/operands/linear.hpp"
 
@@ -15,7 +16,7 @@ void linear_kernel(tag, Exec&, const linear_inputs<T>& in, const view<T, 3>& y) 
       for (index_t o = 0; o < y.extent(2); ++o) {
         double sum = 0;
         for (index_t i = 0; i < in.x.extent(2); ++i) sum += in.weight(o, i) * double(in.x(b, t, i));
-        y(b, t, o) = T(sum);
+        y(b, t, o) = rounded<T>(sum);
       }
 }
 

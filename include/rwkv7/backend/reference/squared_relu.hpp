@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "rwkv7/backend/reference/element.hpp"
 #include "rwkv7/exec/executor.hpp"
 #include "rwkv7/operands/squared_relu.hpp"
 
@@ -14,7 +15,7 @@ void squared_relu_kernel(tag, Exec&, const squared_relu_inputs<T>& in, const vie
     for (index_t t = 0; t < y.extent(1); ++t)
       for (index_t f = 0; f < y.extent(2); ++f) {
         const double x = double(in.x(b, t, f));
-        y(b, t, f) = T(x < 0 ? 0 : x * x);
+        y(b, t, f) = rounded<T>(x < 0 ? 0 : x * x);
       }
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "rwkv7/backend/reference/activation.hpp"
+#include "rwkv7/backend/reference/element.hpp"
 #include "rwkv7/core/sequences.hpp"
 #include "rwkv7/core/state.hpp"
 #include "rwkv7/exec/executor.hpp"
@@ -13,8 +14,8 @@ namespace rwkv7::backend::reference {
 
 // Rows of the state never meet, so a row at a time is the whole definition, and one row of doubles the whole scratch.
 
-template <class Exec, class T>
-void wkv7_kernel(tag, Exec&, const sequences& seq, const wkv7_inputs<T>& in, const view<T, 4>& y, const state<T>& s) {
+template <class Exec, class T, class E>
+void wkv7_kernel(tag, Exec&, const sequences& seq, const wkv7_inputs<T>& in, const view<T, 4>& y, const state<E>& s) {
   const index_t H = y.extent(2), N = y.extent(3);
   for (index_t q = 0; q < seq.count() * H; ++q)
     for (index_t i = 0; i < N; ++i) {
@@ -29,18 +30,18 @@ void wkv7_kernel(tag, Exec&, const sequences& seq, const wkv7_inputs<T>& in, con
           const double w = decay_factor(in.w.form(), in.w.offset(), double(in.w.values()(n, t, h, j)));
           S[j] = S[j] * w + u * double(in.b(n, t, h, j)) + double(in.v(n, t, h_v, i)) * double(in.k(n, t, h_k, j));
           sum += S[j] * double(in.r(n, t, h, j));
-          if (s.every) s.every.ring(slot, s.every.place(t - first), h, i, j) = T(S[j]);
+          if (s.every) s.every.ring(slot, s.every.place(t - first), h, i, j) = rounded<E>(S[j]);
         }
-        y(n, t, h, i) = T(sum);
+        y(n, t, h, i) = rounded<T>(sum);
       }
       if (s.final)
-        for (index_t j = 0; j < N; ++j) s.final(slot, h, i, j) = T(S[j]);
+        for (index_t j = 0; j < N; ++j) s.final(slot, h, i, j) = rounded<E>(S[j]);
     }
 }
 
-template <class Exec, class T, read_policy Policy>
+template <class Exec, class T, read_policy Policy, class E>
 void wkv_kernel(tag, Exec&, const sequences& seq, const wkv_inputs<T, Policy>& in, const view<T, 4>& y,
-                const state<T>& s) {
+                const state<E>& s) {
   const index_t H = y.extent(2), N = y.extent(3);
   for (index_t q = 0; q < seq.count() * H; ++q)
     for (index_t i = 0; i < N; ++i) {
@@ -57,12 +58,12 @@ void wkv_kernel(tag, Exec&, const sequences& seq, const wkv_inputs<T, Policy>& i
           if constexpr (Policy == read_policy::after) sum += S[j] * r;
           if constexpr (Policy == read_policy::before) sum += before * r;
           if constexpr (Policy == read_policy::before_bonus) sum += before * r + v * double(in.u(h, j)) * k * r;
-          if (s.every) s.every.ring(slot, s.every.place(t - first), h, i, j) = T(S[j]);
+          if (s.every) s.every.ring(slot, s.every.place(t - first), h, i, j) = rounded<E>(S[j]);
         }
-        y(n, t, h, i) = T(sum);
+        y(n, t, h, i) = rounded<T>(sum);
       }
       if (s.final)
-        for (index_t j = 0; j < N; ++j) s.final(slot, h, i, j) = T(S[j]);
+        for (index_t j = 0; j < N; ++j) s.final(slot, h, i, j) = rounded<E>(S[j]);
     }
 }
 
