@@ -50,6 +50,25 @@ TEST_CASE("a const matrix is a view of const elements") {
   CHECK(same_elements(m, as_view(m)));
 }
 
+TEST_CASE("matrices of Eigen's 16-bit types are operands in bf16 and f16, and parameters") {
+  const auto check = [](auto eigen, auto ours) {
+    using E = decltype(eigen);
+    using T = decltype(ours);
+    using matrix = Eigen::Matrix<E, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    matrix x = numbered(3, 4).cast<E>(), y(3, 2);
+    const matrix W = numbered(2, 4).cast<E>();
+    static_assert(std::is_same_v<decltype(as_view(x)), view<T, 2>>);
+    static_assert(std::is_same_v<decltype(as_view(W)), view<const T, 2>>);
+    static_assert(std::is_same_v<decltype(as_view(x.row(0))), view<T, 1>>);
+    rwkv7::linear(rwkv7::inline_executor{}, rwkv7::linear_inputs<T>{.x = as_view(x, {1, 3, 4}), .weight = as_view(W)},
+                  as_view(y, {1, 3, 2}));
+    const row_major want = numbered(3, 4) * numbered(2, 4).transpose();
+    CHECK(y == want.cast<E>());
+  };
+  check(Eigen::bfloat16(), rwkv7::bf16{});
+  check(Eigen::half(), rwkv7::f16{});
+}
+
 TEST_CASE("vectors, rows and columns are views of one axis with the stride they have") {
   Eigen::VectorXf column = Eigen::VectorXf::LinSpaced(5, 0, 4);
   Eigen::RowVectorXd row = Eigen::RowVectorXd::LinSpaced(5, 0, 4);

@@ -3,9 +3,9 @@
 # One word finds everything: operands and kernels have the file name of their op, and an op has a test of its name.
 cmake_minimum_required(VERSION 3.22)
 
-set(helpers_reference activation) # what several kernels share
-set(helpers_cpu activation dispatch gemm gemm_columns integer_dot math normalise parallel params quantised reduce simd transpose
-    wkv7_columns wkv7_head wkv7_rows)
+set(helpers_reference activation element) # what several kernels share
+set(helpers_cpu activation dispatch elements gemm gemm_columns integer_dot math normalise parallel params pieces quantised
+    reduce registers simd transpose wkv7_columns wkv7_double wkv7_halves wkv7_head wkv7_rows)
 set(errors "")
 
 foreach(backend reference cpu)

@@ -58,8 +58,8 @@ inline double of_normal_weights(rwkv7::dtype type) {
 
 /// A whole model of random parameters in float. Relative L2. Two to three layers; NumPy in float reaches 1.1e-6.
 inline constexpr double model = 2e-6;
-/// Likewise with activations in T, against NumPy in float64: each of some forty values on a token's way through two or
-/// three layers is rounded. NumPy's own float64 with the same roundings is as far away. Relative L2.
+/// Likewise with activations in T, against NumPy in float64: some forty values on a token's way through two or three
+/// layers are rounded. The reference executor, in double between the roundings, is as far away. Relative L2.
 template <rwkv7::half_element T>
 inline constexpr double model_in = 8 * stored<T>;
 /// A whole model in double on a cpu against the reference executor. Relative L2.

@@ -1,18 +1,40 @@
 // SPDX-License-Identifier: MIT
-/// Eigen vectors, row-major matrices and maps of either as views.
+/// Eigen vectors, row-major matrices and maps of either as views. Elements of Eigen's 16-bit types become bf16 and f16.
 #pragma once
 
 #include <Eigen/Core>
 #include <type_traits>
 
 #include "rwkv7/adapt/span.hpp"
+#include "rwkv7/core/dtype.hpp"
 
 namespace rwkv7 {
 
 namespace detail {
+template <class T>
+struct eigen_stored {
+  using type = T;
+};
+template <>
+struct eigen_stored<Eigen::bfloat16> {
+  using type = bf16;
+};
+template <>
+struct eigen_stored<Eigen::half> {
+  using type = f16;
+};
+template <class T>
+struct eigen_stored<const T> {
+  using type = const typename eigen_stored<T>::type;
+};
 template <class Dense>
-using eigen_element = std::remove_pointer_t<decltype(std::declval<Dense&>().data())>;
+using eigen_element = typename eigen_stored<std::remove_pointer_t<decltype(std::declval<Dense&>().data())>>::type;
+template <class Dense>
+eigen_element<Dense>* eigen_data(Dense& m) noexcept {
+  static_assert(sizeof(eigen_element<Dense>) == sizeof *m.data());
+  return reinterpret_cast<eigen_element<Dense>*>(m.data());
 }
+}  // namespace detail
 
 template <class Dense>
 concept eigen_dense = requires(Dense& m) {
@@ -30,12 +52,13 @@ auto as_view(Dense&& m) {
   static_assert(std::is_lvalue_reference_v<Dense&&> || !std::is_same_v<plain, typename plain::PlainObject>,
                 "rwkv7: a temporary Eigen matrix would be gone before the view is used");
   if constexpr (plain::IsVectorAtCompileTime) {
-    return view<element, 1>(m.data(), {static_cast<index_t>(m.size())}, {static_cast<index_t>(m.innerStride())});
+    return view<element, 1>(detail::eigen_data(m), {static_cast<index_t>(m.size())},
+                            {static_cast<index_t>(m.innerStride())});
   } else {
     static_assert(plain::IsRowMajor,
                   "rwkv7: this Eigen matrix is column-major; channels must be contiguous, so store it as "
                   "Eigen::Matrix<T, Rows, Cols, Eigen::RowMajor>");
-    return view<element, 2>(m.data(), {static_cast<index_t>(m.rows()), static_cast<index_t>(m.cols())},
+    return view<element, 2>(detail::eigen_data(m), {static_cast<index_t>(m.rows()), static_cast<index_t>(m.cols())},
                             {static_cast<index_t>(m.outerStride()), static_cast<index_t>(m.innerStride())});
   }
 }
@@ -58,7 +81,7 @@ auto as_view(Dense&& m, const index_t (&extents)[Rank]) {
   else if (!plain::IsVectorAtCompileTime && m.rows() > 1 && m.outerStride() != m.cols())
     problem.complain("rwkv7::as_view: matrix: got outer stride %lld, want %lld (dense)",
                      static_cast<long long>(m.outerStride()), static_cast<long long>(m.cols()));
-  if (!problem) return as_view(std::span<element>(m.data(), static_cast<std::size_t>(m.size())), extents);
+  if (!problem) return as_view(std::span<element>(detail::eigen_data(m), static_cast<std::size_t>(m.size())), extents);
   report(problem);
   return view<element, static_cast<int>(Rank)>();
 }

@@ -13,8 +13,9 @@
 
 namespace rwkv7 {
 
-/// bfloat16 as stored: the upper half of a float. Same bits as torch, Eigen and CUDA use.
-struct bf16 {
+/// bfloat16 as stored: the upper half of a float. Same bits as torch, Eigen and CUDA use, and may be read and written
+/// where another library's type of such bits lives.
+struct [[gnu::may_alias]] bf16 {
   std::uint16_t bits;  // as stored
 
   /// Rounds to nearest, ties to even; NaN stays NaN.
@@ -33,8 +34,8 @@ struct bf16 {
   RWKV7_INLINE explicit constexpr operator double() const noexcept { return static_cast<double>(to_float()); }
 };
 
-/// IEEE binary16 as stored.
-struct f16 {
+/// IEEE binary16 as stored; likewise.
+struct [[gnu::may_alias]] f16 {
   std::uint16_t bits;  // as stored
 
   /// Rounds to nearest, ties to even; overflows to infinity; NaN stays NaN.

@@ -33,11 +33,11 @@ diagnosis validate_linear(const linear_inputs<T>& in, const std::type_identity_t
 ///   y       [B, T, out]  overwritten; must not overlap x
 ///
 /// Errors: rwkv7::error before anything is written. Cost: 2 in · out flops per token. Allocates nothing.
-/// Exactness: products and sums in T (cpu) or double (reference); a sum has the same order whatever B, T and the
-/// number of threads are, so one row of many equals the same row alone, bitwise (D1–D4). With int8, int8_rows and int4
-/// on a cpu, x is rounded to integers of 15 bits under the largest of each 32 neighbours (relative L2 4e-5 of y for
-/// normal x), the rest is as exact as in T; neighbours that are all below 1e-30 count as zeros, and a row that holds
-/// infinity or NaN gives NaN.
+/// Exactness: products and sums in compute_type<T> (cpu) or double (reference), rounded once to T; a sum has the same
+/// order whatever B, T and the number of threads are, so one row of many equals the same row alone, bitwise (D1–D4).
+/// With int8, int8_rows and int4 on a cpu, but for T double, x is rounded to integers of 15 bits under the largest of
+/// each 32 neighbours (relative L2 4e-5 of y for normal x), the rest is as exact as in float; neighbours that are all
+/// below 1e-30 count as zeros, and a row that holds infinity or NaN gives NaN.
 template <executor Exec, class T>
 void linear(Exec&& exec, const linear_inputs<T>& in, std::type_identity_t<view<T, 3>> y) {
   if (const auto problem = detail::problem_of(exec, [&] { return validate_linear(in, y); })) return report(problem);

@@ -44,7 +44,7 @@ diagnosis validate_low_rank(const low_rank_inputs<T>& in, const low_rank_outputs
 ///   y            [B, T, D]  overwritten; must not overlap x
 ///
 /// Errors: rwkv7::error before anything is written. Cost: 2 rank (C + D) flops per token. Allocates nothing.
-/// Exactness: as linear; tanh within 1.5 ulp and sigmoid within 2.5 (cpu).
+/// Exactness: as linear, hidden and y rounded once each; tanh within 1.5 ulp and sigmoid within 2.5 (cpu).
 template <executor Exec, class T>
 void low_rank(Exec&& exec, const low_rank_inputs<T>& in, const std::type_identity_t<low_rank_outputs<T>>& out) {
   if (const auto problem = detail::problem_of(exec, [&] { return validate_low_rank(in, out); })) return report(problem);

@@ -51,7 +51,8 @@ diagnosis validate_token_shift(const sequences& seq, const token_shift_inputs<T,
 ///   mix      [C] each  read; f32, f16 or bf16, any values (released models go outside [0, 1])
 ///   y        [B, T, C] each  overwritten; must not overlap x or each other
 ///   state    [slots, C]  .initial read, .final overwritten with the last x of each sequence; may be one view. A
-///            sequence of length 0 carries its value over. .every [slots, R, C] takes each token's x
+///            sequence of length 0 carries its value over. .every [slots, R, C] takes each token's x. In float where T
+///            is bf16 or f16: one state serves models in any of them
 ///
 /// Errors: rwkv7::error before anything is written. Cost: 3 C flops per token and mix. Allocates nothing.
 /// Exactness: elementwise (D1–D4 bitwise).
