@@ -17,6 +17,7 @@
 #include "rwkv7/backend/cpu/linear.hpp"
 #include "rwkv7/backend/cpu/low_rank.hpp"
 #include "rwkv7/backend/cpu/repeat_kv.hpp"
+#include "rwkv7/backend/cpu/resident_state.hpp"
 #include "rwkv7/backend/cpu/residual_add.hpp"
 #include "rwkv7/backend/cpu/squared_relu.hpp"
 #include "rwkv7/backend/cpu/token_shift.hpp"
@@ -46,7 +47,13 @@
                                           operation(wkv, sequences, wkv_inputs<float, read_policy::before>,            \
                                                     view<float, 4>, state<float>)                                      \
                                               operation(wkv, sequences, wkv_inputs<float, read_policy::before_bonus>,  \
-                                                        view<float, 4>, state<float>)
+                                                        view<float, 4>, state<float>)                                  \
+                                                  RWKV7_DISPATCHED_RESIDENT_STATE(operation)
+#define RWKV7_DISPATCHED_RESIDENT_STATE(operation)                                 \
+  operation(import_state, view<const float, 4>, resident_state<float>, index_list) \
+      operation(export_state, resident_state<float>, view<float, 4>, index_list)   \
+          operation(flush_state, resident_state<float>)                            \
+              operation(wkv7, sequences, wkv7_inputs<float>, view<float, 4>, resident_state<float>)
 #define RWKV7_DISPATCHED_TOKEN_SHIFT(operation, mixes)                                                   \
   operation(token_shift, sequences, token_shift_inputs<float, mixes>, token_shift_outputs<float, mixes>, \
             shift_state<float>)
