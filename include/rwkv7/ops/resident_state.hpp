@@ -2,8 +2,9 @@
 #pragma once
 
 #include <concepts>
-#include <limits>
 #include <span>
+#include <string_view>
+#include <type_traits>
 
 #include "rwkv7/backend/cpu/resident_state.hpp"
 #include "rwkv7/backend/reference/resident_state.hpp"
@@ -18,19 +19,17 @@ namespace detail {
 
 /// How the executor's back end would keep a state of these extents, which are plausible.
 template <class T, class Exec>
-resident_plan resident_plan_on(const Exec& exec, const state_extents& e) noexcept {
+resident_plan resident_plan_on(Exec& exec, const state_extents& e) noexcept {
   constexpr bool dispatched = std::is_same_v<backend_tag_of<Exec>, backend::dispatch::tag>;
   using target = backend_tag_of<std::conditional_t<dispatched, inline_executor, Exec>>;
-  constexpr bool found = requires { resident_plan_of<T>(target{}, e, index_t{1}); };
+  constexpr bool found = requires { resident_plan_of<T>(target{}, exec, e); };
   static_assert(found,
                 "rwkv7: this executor's back end keeps no resident state of this element type; see "
                 "backend/<name>/resident_state.hpp");
-  if constexpr (!found)
-    return {};
-  else if constexpr (requires { exec.concurrency(); })
-    return resident_plan_of<T>(target{}, e, exec.concurrency());
+  if constexpr (found)
+    return resident_plan_of<T>(target{}, exec, e);
   else
-    return resident_plan_of<T>(target{}, e, 1);
+    return {};
 }
 
 inline checker& check_extents(checker& check, const state_extents& e) noexcept {
@@ -45,7 +44,7 @@ inline checker& check_extents(checker& check, const state_extents& e) noexcept {
 
 /// There is a state, and it is this back end's. Of another number of threads is fine.
 template <class T, class Exec>
-diagnosis check_resident(const char* operation, const Exec& exec, const resident_state<T>& s) noexcept {
+diagnosis check_resident(const char* operation, Exec& exec, const resident_state<T>& s) noexcept {
   diagnosis problem;
   const char* const own = resident_plan_on<T>(exec, {0, 0, 0}).back_end;
   if (!s) problem.complain("rwkv7::%s: state: not given", operation);
@@ -74,7 +73,7 @@ inline diagnosis validate_resident_state(const state_extents& e) noexcept {
 /// Cache lines of memory that make_resident_state wants. They depend on the executor's back end and on how many threads
 /// it has, not on the instruction set. rwkv7::error where validate_resident_state complains; 0 if that returns.
 template <class T, executor Exec>
-std::size_t resident_state_size(const Exec& exec, const state_extents& extents) {
+std::size_t resident_state_size(Exec&& exec, const state_extents& extents) {
   if (const auto problem = validate_resident_state(extents)) return report(problem), std::size_t{0};
   return detail::resident_plan_on<T>(exec, extents).lines;
 }
@@ -93,8 +92,8 @@ template <class T, executor Exec>
 resident_state<T> make_resident_state(Exec&& exec, const state_extents& extents, std::span<cache_line> memory);
 
 /// What is wrong with a call of import_state, or nothing.
-template <class Exec, class T>
-diagnosis validate_import_state(const Exec& exec, const std::type_identity_t<view<const T, 4>>& from,
+template <executor Exec, class T>
+diagnosis validate_import_state(Exec&& exec, const std::type_identity_t<view<const T, 4>>& from,
                                 const resident_state<T>& state, const index_list& slots) noexcept {
   if (auto problem = detail::check_resident("import_state", exec, state)) return problem;
   const auto [all, H, N] = state.extents();
@@ -123,9 +122,9 @@ void import_state(Exec&& exec, std::type_identity_t<view<const T, 4>> from, cons
 }
 
 /// What is wrong with a call of export_state, or nothing.
-template <class Exec, class T>
-diagnosis validate_export_state(const Exec& exec, const resident_state<T>& state,
-                                const std::type_identity_t<view<T, 4>>& to, const index_list& slots) noexcept {
+template <executor Exec, class T>
+diagnosis validate_export_state(Exec&& exec, const resident_state<T>& state, const std::type_identity_t<view<T, 4>>& to,
+                                const index_list& slots) noexcept {
   if (auto problem = detail::check_resident("export_state", exec, state)) return problem;
   const auto [all, H, N] = state.extents();
   checker check("export_state");
@@ -172,8 +171,8 @@ resident_state<T> make_resident_state(Exec&& exec, const state_extents& extents,
 }
 
 /// What is wrong with a call of wkv7 on a resident state, or nothing.
-template <class Exec, class T>
-diagnosis validate_wkv7(const Exec& exec, const sequences& seq, const wkv7_inputs<T>& in,
+template <executor Exec, class T>
+diagnosis validate_wkv7(Exec&& exec, const sequences& seq, const wkv7_inputs<T>& in,
                         const std::type_identity_t<view<T, 4>>& y, const resident_state<T>& state) noexcept {
   if (auto problem = detail::check_resident("wkv7", exec, state)) return problem;
   if (auto problem = validate_wkv7(seq, in, y, {})) return problem;

@@ -48,10 +48,11 @@ struct resident_shards {
   }
 };
 
-template <class T, class Arch>
-requires std::is_same_v<T, float> resident_plan resident_plan_of(tag<Arch>, const state_extents& e, index_t concurrency)
+/// What it takes on these threads.
+template <class T, class Arch, class Exec>
+requires std::is_same_v<T, float> resident_plan resident_plan_of(tag<Arch>, Exec& exec, const state_extents& e)
 noexcept {
-  const index_t most = e.H > 1 ? e.H : 1, shards = concurrency < 1 ? 1 : concurrency < most ? concurrency : most;
+  const index_t threads = exec.concurrency(), most = threads < e.H ? threads : e.H, shards = most > 1 ? most : 1;
   return {"cpu", shards,
           static_cast<std::size_t>(resident_shards(e, shards).size()) * sizeof(float) / sizeof(cache_line)};
 }
@@ -93,8 +94,8 @@ struct resident_token {
 /// with `u` and `v`, which become S̃ ã and S̃ r̃. `ahead` of S lies what comes next: asking for it saves a third of the
 /// time where it comes from memory.
 template <class Arch, int Registers>
-RWKV7_INLINE void resident_pass(const resident_token<Arch>& token, index_t N, float* S, index_t width,
-                                     index_t ahead, vec<Arch> (&u)[Registers], vec<Arch> (&v)[Registers]) noexcept {
+RWKV7_INLINE void resident_pass(const resident_token<Arch>& token, index_t N, float* S, index_t width, index_t ahead,
+                                vec<Arch> (&u)[Registers], vec<Arch> (&v)[Registers]) noexcept {
   using V = vec<Arch>;
   constexpr index_t W = lanes<Arch>;
   const auto scalar = [](const float* p) RWKV7_INLINE_LAMBDA {

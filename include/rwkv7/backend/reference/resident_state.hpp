@@ -7,8 +7,8 @@
 
 namespace rwkv7::backend::reference {
 
-template <class T>
-resident_plan resident_plan_of(tag, const state_extents& e, index_t) noexcept {
+template <class T, class Exec>
+resident_plan resident_plan_of(tag, const Exec&, const state_extents& e) noexcept {
   const auto elements = static_cast<std::size_t>(e.slots * e.H * e.N * e.N);
   return {"reference", 1, (elements * sizeof(T) + sizeof(cache_line) - 1) / sizeof(cache_line)};
 }
