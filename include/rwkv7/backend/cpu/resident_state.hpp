@@ -76,8 +76,13 @@ struct resident_head {
   template <class Arch>
   RWKV7_INLINE void begin() const noexcept {
     for (index_t i = 0; i < lanes; i += cpu::lanes<Arch>) {
+      const vec<Arch> zero(0.0f);
       cpu::store<Arch>(high + i, vec<Arch>(1.0f));
-      for (float* const zeros : {b, k, low, u, v}) cpu::store<Arch>(zeros + i, vec<Arch>(0.0f));
+      cpu::store<Arch>(low + i, zero);
+      cpu::store<Arch>(b + i, zero);
+      cpu::store<Arch>(k + i, zero);
+      cpu::store<Arch>(u + i, zero);
+      cpu::store<Arch>(v + i, zero);
     }
   }
 };
@@ -257,12 +262,12 @@ void resident_step(const Head& head, index_t t, const resident_head& state, inde
   });
 }
 
-/// each(item, first) for `items` slots, slot_of(item); what it returns is called for the heads from `first` on, one
-/// after the other, as f(head, ahead): `ahead` is how far from there lies what comes next on this thread. Each of these
-/// calls does about `work` multiply-adds.
-template <class Exec, class SlotOf, class F>
+/// For `items` slots, slot_of(item): each(at, head, ahead) for heads one after the other, of which `first` is the
+/// first, with at = start(item, first). `ahead` is how far from there lies what comes next on this thread. Each of
+/// these calls does about `work` multiply-adds.
+template <class Exec, class SlotOf, class Start, class F>
 void for_resident_heads(Exec& exec, const resident_state<float>& s, index_t items, index_t work, SlotOf slot_of,
-                        F each) {
+                        Start start, F each) {
   const resident_shards where(s.extents(), s.plan().shards);
   if (items == 0 || where.H == 0) return;
   const index_t of_shard = items * ((where.H + where.shards - 1) / where.shards);
@@ -271,22 +276,28 @@ void for_resident_heads(Exec& exec, const resident_state<float>& s, index_t item
                const index_t size = where.head_size();
                for (index_t shard = begin; shard < end; ++shard) {
                  const index_t first = where.first_head(shard), heads = where.first_head(shard + 1) - first;
-                 float *at = s.data() + where.place(shard, slot_of(0)), *next = at;
-                 for (index_t item = 0; item < items; ++item, at = next) {
+                 float *head = s.data() + where.place(shard, slot_of(0)), *next = head;
+                 for (index_t item = 0; item < items; ++item, head = next) {
                    if (item + 1 < items) next = s.data() + where.place(shard, slot_of(item + 1));
-                   auto f = each(item, first);
-                   for (index_t left = heads; left-- > 0; at += size)
-                     f(resident_head(at, where), left > 0 ? size : item + 1 < items ? next - at : 0);
+                   auto at = start(item, first);
+                   for (index_t left = heads; left-- > 0; head += size)
+                     each(at, resident_head(head, where), left > 0 ? size : item + 1 < items ? next - head : 0);
                  }
                }
              });
 }
+
+/// A head of an item, where nothing else is needed.
+struct resident_item {
+  index_t item, h;
+};
 
 /// Successive heads of one sequence's operands.
 struct resident_operands {
   wkv_head<true, read_policy::after> head;
   index_t h, r, w, k, v, a, b, y;  // the head, and the strides from one to the next
   index_t k_shared, v_shared;      // heads that share one of k, of v
+  index_t tokens;
 
   RWKV7_INLINE resident_operands(const wkv7_inputs<float>& in, const view<float, 4>& out, const sequence& one,
                                  index_t first) noexcept
@@ -310,7 +321,8 @@ struct resident_operands {
         b(in.b.stride(2)),
         y(out.stride(2)),
         k_shared(out.extent(2) / in.k.extent(2)),
-        v_shared(out.extent(2) / in.v.extent(2)) {}
+        v_shared(out.extent(2) / in.v.extent(2)),
+        tokens(one.length) {}
 
   RWKV7_INLINE void next() noexcept {
     ++h;
@@ -327,19 +339,16 @@ void wkv7_kernel(tag<Arch>, Exec& exec, const sequences& seq, const wkv7_inputs<
   for_resident_heads(
       exec, s, count, count > 0 ? N * N * (seq.batch() * seq.tokens() / count + 1) : 0,
       [&](index_t item) RWKV7_INLINE_LAMBDA { return seq[item].slot; },
-      [&](index_t item, index_t first) RWKV7_INLINE_LAMBDA {
-        const sequence one = seq[item];
-        return [all = resident_operands(in, y, one, first), T = one.length](const resident_head& state,
-                                                                            index_t ahead) mutable RWKV7_INLINE_LAMBDA {
-          for (index_t t = 0; t < T; ++t) {
-            const index_t then = t + 1 == T ? ahead : 0;
-            if (state.N == 64)
-              resident_step<Arch, 64>(all.head, t, state, then);
-            else
-              resident_step<Arch, 0>(all.head, t, state, then);
-          }
-          all.next();
-        };
+      [&](index_t item, index_t first) RWKV7_INLINE_LAMBDA { return resident_operands(in, y, seq[item], first); },
+      [&](resident_operands& at, const resident_head& state, index_t ahead) RWKV7_INLINE_LAMBDA {
+        for (index_t t = 0; t < at.tokens; ++t) {
+          const index_t then = t + 1 == at.tokens ? ahead : 0;
+          if (state.N == 64)
+            resident_step<Arch, 64>(at.head, t, state, then);
+          else
+            resident_step<Arch, 0>(at.head, t, state, then);
+        }
+        at.next();
       });
 }
 
@@ -350,14 +359,15 @@ void import_state_kernel(tag<Arch>, Exec& exec, const view<const float, 4>& from
   for_resident_heads(
       exec, s, slots.size() > 0 ? slots.size() : all, N * N,
       [&](index_t item) RWKV7_INLINE_LAMBDA { return slots.size() > 0 ? slots[item] : item; },
-      [&](index_t item, index_t first) RWKV7_INLINE_LAMBDA {
-        return [&, item, h = first](const resident_head& state, index_t) mutable RWKV7_INLINE_LAMBDA {
-          const auto rows = from ? from[item][h++] : view<const float, 2>{};
-          state.for_panels([&](index_t i, index_t width) RWKV7_INLINE_LAMBDA {
-            read_panel<Arch>(rows, state.N, i, width, state.panels + i * state.N);
-          });
-          state.template begin<Arch>();
-        };
+      [](index_t item, index_t first) RWKV7_INLINE_LAMBDA {
+        return resident_item{item, first};
+      },
+      [&](resident_item& at, const resident_head& state, index_t) RWKV7_INLINE_LAMBDA {
+        const auto rows = from ? from[at.item][at.h++] : view<const float, 2>{};
+        state.for_panels([&](index_t i, index_t width) RWKV7_INLINE_LAMBDA {
+          read_panel<Arch>(rows, state.N, i, width, state.panels + i * state.N);
+        });
+        state.template begin<Arch>();
       });
 }
 
@@ -367,15 +377,16 @@ void export_state_kernel(tag<Arch>, Exec& exec, const resident_state<float>& s, 
   for_resident_heads(
       exec, s, to.extent(0), to.extent(2) * to.extent(2),
       [&](index_t item) RWKV7_INLINE_LAMBDA { return slots.size() > 0 ? slots[item] : item; },
-      [&](index_t item, index_t first) RWKV7_INLINE_LAMBDA {
-        return [&, item, h = first](const resident_head& state, index_t) mutable RWKV7_INLINE_LAMBDA {
-          alignas(64) float settled[32 * max_head_size];
-          const auto rows = to[item][h++];
-          state.for_panels([&](index_t i, index_t width) RWKV7_INLINE_LAMBDA {
-            settle_panel<Arch>(state, i, width, settled);
-            write_panel<Arch>(settled, state.N, i, width, rows);
-          });
-        };
+      [](index_t item, index_t first) RWKV7_INLINE_LAMBDA {
+        return resident_item{item, first};
+      },
+      [&](resident_item& at, const resident_head& state, index_t) RWKV7_INLINE_LAMBDA {
+        alignas(64) float settled[32 * max_head_size];
+        const auto rows = to[at.item][at.h++];
+        state.for_panels([&](index_t i, index_t width) RWKV7_INLINE_LAMBDA {
+          settle_panel<Arch>(state, i, width, settled);
+          write_panel<Arch>(settled, state.N, i, width, rows);
+        });
       });
 }
 
@@ -384,9 +395,10 @@ void flush_state_kernel(tag<Arch>, Exec& exec, const resident_state<float>& s) {
   const auto [slots, H, N] = s.extents();
   for_resident_heads(
       exec, s, slots, N * N, [](index_t item) RWKV7_INLINE_LAMBDA { return item; },
-      [](index_t, index_t) RWKV7_INLINE_LAMBDA {
-        return [](const resident_head& state, index_t) RWKV7_INLINE_LAMBDA { settle<Arch>(state); };
-      });
+      [](index_t item, index_t first) RWKV7_INLINE_LAMBDA {
+        return resident_item{item, first};
+      },
+      [](resident_item&, const resident_head& state, index_t) RWKV7_INLINE_LAMBDA { settle<Arch>(state); });
 }
 
 }  // namespace rwkv7::backend::cpu
