@@ -4,7 +4,7 @@
 cmake_minimum_required(VERSION 3.22)
 
 set(helpers_reference activation) # what several kernels share
-set(helpers_cpu activation dispatch gemm gemm_columns integer_dot math normalise parallel params quantised reduce simd transpose
+set(helpers_cpu activation dispatch gemm gemm_columns integer_dot math normalise parallel params quantised reduce resident_head simd transpose
     wkv7_columns wkv7_head wkv7_rows)
 set(errors "")
 
