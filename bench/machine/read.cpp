@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-/// The most bytes a second that can be read from each level of memory, in order and by every thread its own.
+/// The most bytes a second that can be read from each level of memory, or read and written back, in order and by every
+/// thread its own.
 #include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "rwkv7/backend/cpu/simd.hpp"
 #include "support/machine.hpp"
+#include "support/update.hpp"
 
 namespace rwkv7_bench {
 namespace {
@@ -25,19 +27,23 @@ float sum_of(const float* x, index_t n) {
   return reduce_add<arch>(sum[0]);
 }
 
-/// `bytes` per thread, read again and again until a task has seen 8 MiB.
-void add_level(const std::string& level, index_t bytes, int threads) {
+/// `bytes` per thread, read (and written) again and again until a task has seen 8 MiB.
+void add_level(const std::string& level, index_t bytes, int threads, bool written) {
   const index_t n = bytes / 4096 * 1024, passes = std::max<index_t>(1, (index_t{1} << 21) / n);
-  add_limit("read/" + level + "/bytes:" + std::to_string(4 * n), "bytes/s", 4.0 * static_cast<double>(n * passes),
-            threads, [n, passes](int count) {
+  add_limit((written ? "update/" : "read/") + level + "/bytes:" + std::to_string(4 * n), "bytes/s",
+            (written ? 8.0 : 4.0) * static_cast<double>(n * passes), threads, [n, passes, written](int count) {
               // A page more between two threads' parts, which otherwise meet in the same sets of a shared cache.
               const index_t apart = n + 1024;
               const auto memory =
                   std::make_shared<std::vector<float>>(static_cast<std::size_t>(count * apart + 16), 1.0f);
-              const auto* const line = reinterpret_cast<const float*>(  // no load touches two
+              auto* const line = reinterpret_cast<float*>(  // no load touches two
                   (reinterpret_cast<std::uintptr_t>(memory->data()) + 63) / 64 * 64);
-              return [memory, line, apart, n, passes](index_t i) {
-                for (index_t p = 0; p < passes; ++p) benchmark::DoNotOptimize(sum_of(line + i * apart, n));
+              return [memory, line, apart, n, passes, written](index_t i) {
+                for (index_t p = 0; p < passes; ++p)
+                  if (written)
+                    update(line + i * apart, n);
+                  else
+                    benchmark::DoNotOptimize(sum_of(line + i * apart, n));
               };
             });
 }
@@ -52,10 +58,12 @@ index_t cache_size(int level) {
 const int registered = [] {
   const index_t l1 = cache_size(1), l2 = cache_size(2), l3 = cache_size(3);
   for_thread_counts([&](int threads) {  // half of a cache; a cache of unknown size has no row
-    if (l1 > 0) add_level("L1", l1 / 2, threads);
-    if (l2 > 0) add_level("L2", l2 / 2, threads);
-    if (l3 > 0) add_level("L3", l3 / 2 / threads, threads);
-    add_level("DRAM", 8 * std::max<index_t>(l3, index_t{1} << 25) / threads, threads);
+    for (const bool written : {false, true}) {
+      if (l1 > 0) add_level("L1", l1 / 2, threads, written);
+      if (l2 > 0) add_level("L2", l2 / 2, threads, written);
+      if (l3 > 0) add_level("L3", l3 / 2 / threads, threads, written);
+      add_level("DRAM", 8 * std::max<index_t>(l3, index_t{1} << 25) / threads, threads, written);
+    }
   });
   return 0;
 }();

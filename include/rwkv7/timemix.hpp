@@ -20,6 +20,7 @@
 #include "rwkv7/ops/linear.hpp"
 #include "rwkv7/ops/low_rank.hpp"
 #include "rwkv7/ops/repeat_kv.hpp"
+#include "rwkv7/ops/resident_state.hpp"
 #include "rwkv7/ops/residual_add.hpp"
 #include "rwkv7/ops/squared_relu.hpp"
 #include "rwkv7/ops/token_shift.hpp"

@@ -47,7 +47,15 @@ RWKV7_POISONED_KERNEL(squared_relu)
 RWKV7_POISONED_KERNEL(token_shift)
 RWKV7_POISONED_KERNEL(wkv7)
 RWKV7_POISONED_KERNEL(wkv)
+RWKV7_POISONED_KERNEL(import_state)
+RWKV7_POISONED_KERNEL(export_state)
+RWKV7_POISONED_KERNEL(flush_state)
 #undef RWKV7_POISONED_KERNEL
+
+template <class T>
+rwkv7::resident_plan resident_plan_of(tag, executor&, const rwkv7::state_extents&) noexcept {
+  return {"poisoned", 1, 0};
+}
 
 }  // namespace poisoned
 
@@ -72,6 +80,7 @@ class memory {
 template <class Visit>
 void for_each_op(memory& m, Visit visit) {
   rwkv7_test::for_each_wkv7({}, m.allocator(), visit);
+  rwkv7_test::for_each_resident_state({}, m.allocator(), visit);
   rwkv7_test::for_each_wkv({}, m.allocator(), visit);
   rwkv7_test::for_each_other_op({}, rwkv7::dtype::bf16, m.allocator(), visit);
 }
@@ -93,7 +102,7 @@ TEST_CASE("every operation on a CPU executor runs a CPU kernel") {
     CHECK_MESSAGE(exec.cpu_kernel_ran(), name);
     ++operations;
   });
-  CHECK(operations == 18);
+  CHECK(operations == 22);
 }
 
 TEST_CASE("every operation on the reference executor runs no CPU kernel, and does not need what they need") {

@@ -49,6 +49,12 @@ TEST_CASE("states") {
         "after that the text goes on as if they had never been: yes\n");
 }
 
+TEST_CASE("a resident state") {
+  CHECK(succeeds("07_resident_state").out ==
+        "80 tokens on a resident state: the same as on rows\n"
+        "the branch: equal to the last bit\n");
+}
+
 TEST_CASE("quickstart recalls everything with the delta rule and less without") {
   const auto out = succeeds("quickstart").out;
   const auto with = out.find("\n  24 of 24 capitals come back\n");

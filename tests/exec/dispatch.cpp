@@ -91,6 +91,7 @@ record dispatched(Exec& exec, bool with_wkv, const op_sizes& sizes, rwkv7::dtype
   std::vector<std::pair<std::string, std::function<void()>>> calls;
   const auto collect = [&](const std::string& name, auto call) { calls.emplace_back(name, [&, call] { call(exec); }); };
   for_each_wkv7(sizes, o.allocate(), collect);
+  for_each_resident_state(sizes, o.allocate(), collect);
   for_each_other_op(sizes, type, o.allocate(), collect);
   for_each_block(sizes, type, o.allocate(), collect);
   if (with_wkv) for_each_wkv(sizes, o.allocate(), collect);

@@ -7,6 +7,7 @@ namespace rwkv7_test {
 std::vector<op_call> wkv7_calls(const op_sizes& sizes, const allocator& allocate) {
   std::vector<op_call> calls;
   for_each_wkv7(sizes, allocate, collect<true>(calls));
+  for_each_resident_state(sizes, allocate, collect<true>(calls));
   return calls;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -100,6 +101,46 @@ void for_each_wkv7(const op_sizes& s, Allocate allocate, Visit visit) {
       rwkv7::wkv7(exec, rwkv7::packed{packed_offsets, packed_slots}, in, y, {initial, from_key_value(final)});
     });
   }
+}
+
+/// visit(name, call) for the operations on a resident state, each of which needs those before it.
+template <class Allocate, class Visit>
+void for_each_resident_state(const op_sizes& s, Allocate allocate, Visit visit) {
+  using rwkv7::decay;
+  const auto [B, T, H, H_kv, N, C, rank] = s;
+  // As much as any executor here wants; each has the end of it.
+  struct most_threads {
+    index_t concurrency() const { return 8; }
+  };
+  const most_threads most;
+  const rwkv7::state_extents extents{pool_slots, H, N};
+  const std::size_t lines = resident_plan_of<float>(rwkv7::inline_executor::backend_tag{}, most, extents).lines;
+  const std::size_t bytes = lines * sizeof(rwkv7::cache_line);
+  void* memory = allocate(bytes, role::scratch);
+  std::size_t space = bytes + sizeof(rwkv7::cache_line);
+  if (reinterpret_cast<std::uintptr_t>(memory) % sizeof(rwkv7::cache_line) != 0)
+    memory = allocate(space, role::scratch), memory = std::align(sizeof(rwkv7::cache_line), bytes, memory, space);
+  auto* const end = static_cast<rwkv7::cache_line*>(memory) + lines;
+  const auto on = [=](auto& exec) {
+    const auto plan = rwkv7::detail::resident_plan_on<float>(exec, extents);
+    return rwkv7::resident_state<float>(end - plan.lines, extents, plan);
+  };
+
+  operand_source<Allocate> o(std::move(allocate));
+  const rwkv7::wkv7_inputs<float> in{.r = o.in({1, packed_tokens, H, N}),
+                                     .w = decay<float>::loglog(o.in({1, packed_tokens, H, N}, 2.0f)),
+                                     .k = o.in({1, packed_tokens, H_kv, N}),
+                                     .v = o.in({1, packed_tokens, H, N}),
+                                     .a = o.in({1, packed_tokens, H, N}, 0.2f),
+                                     .b = o.in({1, packed_tokens, H, N}, 0.2f)};
+  const auto initial = o.in({pool_slots, H, N, N});
+  const auto y = o.out({1, packed_tokens, H, N}), final = o.out({5, H, N, N});
+  visit("import_state", [=](auto& exec) { rwkv7::import_state(exec, from_key_value(initial), on(exec)); });
+  visit("wkv7, resident", [=](auto& exec) {
+    rwkv7::wkv7(exec, rwkv7::packed{packed_offsets, packed_slots}, in, y, on(exec));
+  });
+  visit("flush_state", [=](auto& exec) { rwkv7::flush_state(exec, on(exec)); });
+  visit("export_state", [=](auto& exec) { rwkv7::export_state(exec, on(exec), final, packed_slots); });
 }
 
 /// visit(name, call) for wkv with each of its policies.

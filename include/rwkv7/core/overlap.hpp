@@ -57,10 +57,10 @@ std::pair<std::uintptr_t, std::uintptr_t> byte_range(const view<T, Rank>& v) noe
 /// Whether the two tensors share an element, or might.
 template <class T, int R1, class U, int R2>
 bool overlap(const view<T, R1>& x, const view<U, R2>& y) noexcept {
-  if (!x || !y || x.size() == 0 || y.size() == 0) return false;
+  if (!x || !y) return false;
   const auto [x_low, x_high] = detail::byte_range(x);
   const auto [y_low, y_high] = detail::byte_range(y);
-  if (x_high <= y_low || y_high <= x_low) return false;
+  if (x_high <= y_low || y_high <= x_low || x.size() == 0 || y.size() == 0) return false;
 
   // Elements of x start at x_low + Σ i·step, those of y at y_low + Σ j·step with steps made positive. Writing j as
   // (extent - 1) - j', all signs agree and the question is whether one sum reaches the distance between the two ends.

@@ -17,6 +17,7 @@
 #include "rwkv7/backend/cpu/linear.hpp"
 #include "rwkv7/backend/cpu/low_rank.hpp"
 #include "rwkv7/backend/cpu/repeat_kv.hpp"
+#include "rwkv7/backend/cpu/resident_state.hpp"
 #include "rwkv7/backend/cpu/residual_add.hpp"
 #include "rwkv7/backend/cpu/squared_relu.hpp"
 #include "rwkv7/backend/cpu/token_shift.hpp"
@@ -55,9 +56,15 @@
   operation(wkv, sequences, wkv_inputs<T, read_policy::after>, view<T, 4>, state<S>)                                  \
   operation(wkv, sequences, wkv_inputs<T, read_policy::before>, view<T, 4>, state<S>)                                 \
   operation(wkv, sequences, wkv_inputs<T, read_policy::before_bonus>, view<T, 4>, state<S>)
+#define RWKV7_DISPATCHED_RESIDENT_STATE(operation, T)                                                                 \
+  operation(import_state, view<const T, 4>, resident_state<T>, index_list)                                            \
+  operation(export_state, resident_state<T>, view<T, 4>, index_list)                                                  \
+  operation(flush_state, resident_state<T>)                                                                           \
+  operation(wkv7, sequences, wkv7_inputs<T>, view<T, 4>, resident_state<T>)
 
 // By the names that rwkv7_add_cpu_dispatch has for the types. Those of 16 bits also with a state of their own type.
-#define RWKV7_DISPATCHED_f32(operation) RWKV7_DISPATCHED_OPERATIONS(operation, float)
+#define RWKV7_DISPATCHED_f32(operation) \
+  RWKV7_DISPATCHED_OPERATIONS(operation, float) RWKV7_DISPATCHED_RESIDENT_STATE(operation, float)
 #define RWKV7_DISPATCHED_f64(operation) RWKV7_DISPATCHED_OPERATIONS(operation, double)
 #define RWKV7_DISPATCHED_bf16(operation) \
   RWKV7_DISPATCHED_OPERATIONS(operation, bf16) RWKV7_DISPATCHED_RECURRENCES(operation, bf16, bf16)

@@ -72,17 +72,25 @@ void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<co
   const index_t H = y.extent(2), N = y.extent(3), heads = seq.count() * H;
   if (heads == 0) return;
   const index_t tokens = seq.batch() * seq.tokens() / seq.count() + 1;
-  for_ranges(exec, heads, (index_t{1} << 16) / (N * N * tokens + 1) + 1, 1, [&](index_t begin, index_t end) noexcept {
-    for (index_t item = begin; item < end; ++item) {
-      const sequence all = seq[item / H];
-      const index_t h = item % H;
+  const index_t k_shared = H / in.k.extent(2), v_shared = H / in.v.extent(2);
+  // A division takes as long as a row of the state.
+  const auto group = [](index_t h, index_t shared) RWKV7_INLINE_LAMBDA { return shared == 1 ? h : h / shared; };
+  // Where all of it takes microseconds, each thread has one range, the same in every call: what it left in its cache is
+  // there, and the fewest heads lie beside those of another core.
+  const index_t grain = (index_t{1} << 16) / (N * N * tokens + 1) + 1, threads = exec.concurrency();
+  const index_t step = heads <= 2 * grain * threads ? (heads + threads - 1) / threads : 1;
+  for_ranges(exec, heads, grain, step, [&](index_t begin, index_t end) noexcept {
+    index_t n = begin / H, h = begin % H;
+    sequence all = seq[n];
+    for (index_t item = begin; item < end; ++item, ++h) {
+      if (h == H) h = 0, all = seq[++n];
       const auto initial = state.initial ? state.initial[all.slot][h] : view<const S, 2>{};
       const auto final = state.final ? state.final[all.slot][h] : view<S, 2>{};
       const auto run = [&](const sequence& s, const view<const S, 2>& from, const view<S, 2>& to) noexcept {
         const wkv_head<Removal, Policy, T> head{{in.r, s, h},
                                                 {in.w.values(), s, h},
-                                                {in.k, s, h / (H / in.k.extent(2))},
-                                                {in.v, s, h / (H / in.v.extent(2))},
+                                                {in.k, s, group(h, k_shared)},
+                                                {in.v, s, group(h, v_shared)},
                                                 {a, s, h},
                                                 {b, s, h},
                                                 {y, s, h},

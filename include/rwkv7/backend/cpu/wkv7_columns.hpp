@@ -31,6 +31,19 @@ namespace rwkv7::backend::cpu {
 inline constexpr index_t wkv7_block = 32;
 inline constexpr index_t wkv7_packed = 16;  // tokens packed at once: with a panel of S they fit into 32 KiB
 
+/// A number as a sum.
+template <class Arch>
+struct two_floats {
+  vec<Arch> high, low;
+};
+
+/// (h + l) (1 + d), nearly without error: the rounding of the upper part goes to the lower one.
+template <class Arch>
+RWKV7_INLINE two_floats<Arch> times_decay(const vec<Arch>& h, const vec<Arch>& l, const vec<Arch>& d) noexcept {
+  const vec<Arch> high = cpu::fma<Arch>(h, d, h);
+  return {high, cpu::fma<Arch>(l, d, l) + cpu::fma<Arch>(h, d, h - high)};
+}
+
 /// The scaled operands of successive tokens of one block, and its scale.
 template <class Arch, index_t Capacity>
 struct wkv_packed {
@@ -71,11 +84,10 @@ struct wkv_packed {
     V least(1.0f), most(1.0f);
     for_lanes<Arch>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
       const V h = at.load(high_now), l = at.load(low_now), d = at.load(read(change));
-      // h (1 + d) + l (1 + d), nearly without error: the rounding of `next` goes to the lower part.
-      const V next = cpu::fma<Arch>(h, d, h), lost = cpu::fma<Arch>(h, d, h - next);
-      const V lower = cpu::fma<Arch>(l, d, l) + lost, W = next + lower;
-      at.store(high_next, next);
-      at.store(low_next, lower);
+      const two_floats<Arch> next = times_decay<Arch>(h, l, d);
+      const V W = next.high + next.low;
+      at.store(high_next, next.high);
+      at.store(low_next, next.low);
       // NaN ends nothing: it stays one whatever the scale. Lanes behind the last channel have h = 0, not W.
       const V size = xsimd::select(h == V(0.0f), V(1.0f), xsimd::abs(W));
       least = xsimd::min(size, least);
