@@ -2,6 +2,7 @@
 /// Every operation once, for tests about all of them: what they allocate, where they read and write, who runs them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -109,12 +110,16 @@ void for_each_resident_state(const op_sizes& s, Allocate allocate, Visit visit) 
   using rwkv7::decay;
   const auto [B, T, H, H_kv, N, C, rank] = s;
   // As much as any executor here wants; each has the end of it.
-  struct most_threads {
-    index_t concurrency() const { return 8; }
+  struct some_threads {
+    index_t threads;
+    index_t concurrency() const { return threads; }
   };
-  const most_threads most;
   const rwkv7::state_extents extents{pool_slots, H, N};
-  const std::size_t lines = resident_plan_of<float>(rwkv7::inline_executor::backend_tag{}, most, extents).lines;
+  std::size_t lines = 0;
+  for (index_t threads = 1; threads <= 8; ++threads) {
+    const some_threads some{threads};
+    lines = std::max(lines, resident_plan_of<float>(rwkv7::inline_executor::backend_tag{}, some, extents).lines);
+  }
   const std::size_t bytes = lines * sizeof(rwkv7::cache_line);
   void* memory = allocate(bytes, role::scratch);
   std::size_t space = bytes + sizeof(rwkv7::cache_line);
