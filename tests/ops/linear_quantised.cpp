@@ -71,6 +71,15 @@ double allowed(const problem& p) { return p.type == dtype::nf4 ? budget::reducti
 
 }  // namespace
 
+TEST_CASE(
+    "linear with a quantised matrix on other types: the bits of float, rounded once; in double nothing is rounded") {
+  for (const dtype type : quantised_types) {
+    check_half<bf16>(products(type), run);
+    check_half<f16>(products(type), run);
+    check_double(products(type), run);
+  }
+}
+
 TEST_CASE("linear with a quantised matrix is the product with what the matrix says") {
   for (const dtype type : quantised_types) {
     check_definition(products(type), run, formula);
