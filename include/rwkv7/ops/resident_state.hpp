@@ -83,7 +83,7 @@ std::size_t resident_state_size(Exec&& exec, const state_extents& extents) {
 ///   std::vector<cache_line> memory(resident_state_size<float>(exec, {slots, H, N}));
 ///   auto S = make_resident_state<float>(exec, {slots, H, N}, memory);
 ///   import_state(exec, prompt, S);                            // from [slots, H, N, N]
-///   for (;;) wkv7(exec, dense{slots, 1}, inputs, y, S);       // wkv7 in place, at twice its speed
+///   for (;;) wkv7(exec, dense{slots, 1}, inputs, y, S);       // as wkv7 in place
 ///   export_state(exec, S, saved);
 ///
 /// Errors: rwkv7::error, nothing written, no state returned. Any executor of the same back end may use it, with another

@@ -12,9 +12,10 @@
 /// multiplied by W, which is then 1, and updated. A decay that is itself outside is applied to S at once, in a pass of
 /// its own. W is a sum of two floats, as there.
 ///
-/// One thread of an AMD EPYC (Zen 5), AVX-512, N = 64, heads in the second-level cache: 185 to 200 ns a head, four
-/// fifths of it the pass, whose multiply-adds alone would take 137. Tried and slower: the decay in every pass (five
-/// multiply-adds; 15 %, with AVX2 20 %), panels of 64 lanes (12 %) and of 16 (34 %), two columns at once (8 %).
+/// One thread of an AMD EPYC (Zen 5), AVX-512, N = 64, heads in the second-level cache: 190 to 215 ns a head, about
+/// four fifths of it the pass, whose multiply-adds alone would take 137. Tried in a bare loop and slower: the decay in
+/// every pass (five multiply-adds; 15 %, with AVX2 20 %), panels of 64 lanes (12 %) and of 16 (33 %), two columns at
+/// once (8 %). What is packed before the pass waits for divisions: packing the next head first was not tried.
 #pragma once
 
 #include "rwkv7/backend/cpu/wkv7_columns.hpp"
@@ -63,7 +64,7 @@ struct resident_token {
 };
 
 /// The pass over some lanes, `Registers` of them from S on, of N columns `width` apart: what was left undone is done
-/// with `u` and `v`, which become S̃ ã and S̃ r̃. `ahead` of S lies what comes next: asking for it saves a third of the
+/// with `u` and `v`, which become S̃ ã and S̃ r̃. `ahead` of S lies what comes next: asking for it saves a fifth of the
 /// time where it comes from memory.
 template <class Arch, int Registers>
 RWKV7_INLINE void resident_pass(const resident_token<Arch>& token, index_t N, float* S, index_t width, index_t ahead,

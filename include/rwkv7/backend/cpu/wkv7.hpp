@@ -73,7 +73,7 @@ void wkv_heads(Exec& exec, const sequences& seq, const Inputs& in, const view<co
   if (heads == 0) return;
   const index_t tokens = seq.batch() * seq.tokens() / seq.count() + 1;
   const index_t k_shared = H / in.k.extent(2), v_shared = H / in.v.extent(2);
-  // A division takes as long as a row of the state.
+  // Heads are seldom shared, and a division takes longer than the question.
   const auto group = [](index_t h, index_t shared) RWKV7_INLINE_LAMBDA { return shared == 1 ? h : h / shared; };
   // Where all of it takes microseconds, each thread has one range, the same in every call: what it left in its cache is
   // there, and the fewest heads lie beside those of another core.
