@@ -93,6 +93,25 @@ TEST_CASE("a published checkpoint likewise") {
   check_model(data + "/tiny-rwkv-7v0-834K-F32.safetensors");
 }
 
+TEST_CASE("a quantised model cut into calls anywhere agrees as said") {
+  const temporary_file original(safetensors_bytes(golden_model("h4n64").checkpoint()));
+  for (const dtype type : quantised_types) {
+    INFO(std::string(name_of(type)));
+    const quantised_file file(rwkv7::open_checkpoint(original.path()), type, type);
+    const auto model = language_model<x070, float>::open(file.path);
+    rwkv7::inline_executor exec;
+    const auto tokens = some_tokens("cut", 64, model.sizes().V);
+    const auto in_parts = [&](index_t chunk) {
+      state_pool<float> state(model, 1);
+      return prefill(model, exec, tokens, chunk, state);
+    };
+    const auto whole = in_parts(64);
+    CHECK(same_bits(in_parts(32), whole));
+    for (const index_t chunk : {1, 7, 33})
+      CHECK(relative_l2(in_parts(chunk), whole) <= (type == dtype::nf4 ? budget::split : budget::quantised_split));
+  }
+}
+
 TEST_CASE("one scale that is wrong by a factor of 2 shows") {
   const temporary_file original(safetensors_bytes(golden_model("h4n64").checkpoint()));
   const quantised_file file(rwkv7::open_checkpoint(original.path()), dtype::int8, dtype::int8);
