@@ -84,7 +84,7 @@ inline double recurrence(std::int64_t T, std::int64_t N) {
 /// One computation cut into calls at other places, where the results are not promised to be equal. Relative L2.
 inline constexpr double split = 1e-6;
 /// Likewise where inputs are rounded to integers: one on the edge between two may fall to either.
-inline constexpr double quantised_split = 1e-4;
+inline constexpr double quantised_split = 2e-4;
 
 /// The same kernels under other compiler flags, which fuse other products and sums. Relative L2.
 inline constexpr double other_flags = 1e-6;

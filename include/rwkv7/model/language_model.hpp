@@ -139,7 +139,7 @@ class language_model {
   /// one, until pack. Allocates nothing. Cost: about 2 flops per parameter and token; the head's share only for the
   /// logits asked for. Exactness: D1–D3 bitwise. D4 bitwise with the reference executor; with the cpu executors bitwise
   /// for any other sequences in the call and for splits of T at multiples of 32, elsewhere within 1e-6 relative L2
-  /// (1e-4 with matrices in int8, int8_rows or int4: an input on the edge between two integers may fall to either).
+  /// (2e-4 with matrices in int8, int8_rows or int4: an input on the edge between two integers may fall to either).
   /// With snapshots bitwise what one call per token gives, though the parameters are read once for all T.
   template <executor Exec>
   void forward(Exec&& exec, const sequences& seq, view<const std::int32_t, 2> tokens,
