@@ -53,7 +53,7 @@ TEST_CASE("D1: a second run gives the same bits") {
 
 TEST_CASE("D2: any number of threads gives the same bits") {
   const auto model = open_golden<x070, float>("h4n64");
-  rwkv7::inline_executor one;
+  auto one = one_thread();
   for (const index_t B : {1, 3})
     for (const index_t length : {1, 40}) {
       CAPTURE(B);

@@ -186,7 +186,7 @@ TEST_CASE("snapshots may be all that is written, with the slots inside or outsid
 TEST_CASE("snapshots that do not fit, or lie on other memory, are refused") {
   const auto model = open_golden<x070, float>("n16");
   const index_t size = model.state_size();
-  rwkv7::inline_executor exec;
+  auto exec = one_thread();
   state_pool<float> pool(model, 2);
   ring_of_states<float> ring(model, 2, 3);
   const auto untouched = ring.values;

@@ -69,7 +69,7 @@ TEST_CASE("linear does not depend on threads, neighbours or cuts") {
 
 TEST_CASE("linear of one row does not depend on threads") {
   const problem p{.B = 1, .T = 1, .N = 1024, .out = 8211};
-  inline_executor exec;
+  auto exec = one_thread();
   const auto once = run(exec, p, 0.0f);
   for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, 0.0f))); });
 }

@@ -99,7 +99,7 @@ TEST_CASE("a product with a quantised matrix does not depend on threads, neighbo
 TEST_CASE("one row of a large quantised matrix does not depend on threads") {
   for (const dtype type : quantised_types) {
     const problem p{.B = 1, .T = 1, .N = 1024, .out = 8211, .type = type};
-    inline_executor exec;
+    auto exec = one_thread();
     const auto once = run(exec, p, 0.0f);
     for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, 0.0f))); });
   }

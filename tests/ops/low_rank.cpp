@@ -132,7 +132,7 @@ TEST_CASE("low_rank does not depend on threads, neighbours or cuts") {
 
 TEST_CASE("low_rank of one row does not depend on threads") {
   const problem p{.B = 1, .T = 1, .N = 2048, .out = 8211, .rank = 1100};
-  inline_executor exec;
+  auto exec = one_thread();
   const auto once = run_kind(kinds[1])(exec, p, 0.0f);
   for_each_threading([&](auto& threads) { CHECK(same_bits(once, run_kind(kinds[1])(threads, p, 0.0f))); });
 }

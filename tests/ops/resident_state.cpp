@@ -159,7 +159,7 @@ TEST_CASE("a resident state takes decays of any size: 0, too small for its scale
 }
 
 TEST_CASE("D1, D2: a resident state gives the same bits again, for any number of threads and shards") {
-  inline_executor alone;
+  auto alone = one_thread();
   for (const auto& p : {made_up({.B = 3, .T = 7, .H = 5, .H_k = 1, .H_v = 5, .N = 64}),
                         made_up({.B = 40, .T = 2, .H = 8, .H_k = 8, .H_v = 8, .N = 64}), of_a_pool()}) {
     const auto once = run_resident(alone, p, 0.0f);
@@ -330,7 +330,7 @@ TEST_CASE("to branch a resident state is to copy its memory") {
   });
 }
 
-#if defined(__SSE2__) && !defined(RWKV7_TEST_BEST_ARCH)
+#if defined(__SSE2__)
 TEST_CASE("one instruction set goes on with the resident state of another") {
   const auto p = made_up({.B = 2, .T = 40, .N = 100});
   reference_executor reference;
@@ -359,7 +359,7 @@ TEST_CASE("the parts of a resident state that threads step lie 16 KiB apart") {
 }
 
 TEST_CASE("resident states are refused extents and memory that do not fit") {
-  inline_executor exec;
+  auto exec = one_thread();
   std::vector<cache_line> memory(resident_state_size<float>(exec, {2, 4, 8}));
   const auto refused = [&](const std::string& text, const state_extents& e, std::span<cache_line> some) {
     CHECK(text == complaint_of([&] { make_resident_state<float>(exec, e, some); }));
@@ -384,7 +384,7 @@ TEST_CASE("resident states are refused extents and memory that do not fit") {
 }
 
 TEST_CASE("calls on resident states are refused what does not fit, and write nothing") {
-  inline_executor exec;
+  auto exec = one_thread();
   reference_executor reference;
   const kept<float> S(exec, {2, 4, 8}), on_reference(reference, {2, 4, 8});
   const auto before = S.exported(exec);

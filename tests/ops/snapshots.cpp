@@ -162,7 +162,7 @@ TEST_CASE("a snapshot is, within the budget of a split, the final state of a cal
 
 TEST_CASE("snapshots do not depend on the number of threads, and may be all that is written") {
   const auto p = made_up({.B = 3, .T = 12, .H = 4, .H_k = 4, .H_v = 4, .N = 64});
-  inline_executor one;
+  auto one = one_thread();
   std::vector<float> want(static_cast<std::size_t>(3 * 12 * 4 * 64 * 64)), got(want.size());
   const auto run = [&](auto& exec, std::vector<float>& memory) {
     const operands_in_memory<float> x(p);
@@ -230,7 +230,7 @@ TEST_CASE("snapshots of token_shift of one long sequence do not depend on the nu
                 {{}, {}, {ring.out(), 2}});
     return ring.values();
   };
-  inline_executor one;
+  auto one = one_thread();
   const auto want = run(one);
   const auto check = [&](auto& exec) {
     ring.generate([](index_t) { return 0.0f; });

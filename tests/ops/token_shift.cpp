@@ -134,7 +134,7 @@ TEST_CASE("token_shift does not depend on threads, neighbours or cuts") {
 
 TEST_CASE("token_shift of one sequence does not depend on threads") {
   const problem p{.B = 1, .T = 60, .N = 2055};
-  inline_executor exec;
+  auto exec = one_thread();
   const auto once = run(exec, p, 0.0f);
   for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, 0.0f))); });
 }

@@ -69,7 +69,7 @@ TEST_CASE("wkv that reads after the update is wkv7 with a and b zero") {
 TEST_CASE("wkv keeps D1 to D4") {
   for (const read_policy policy : policies) {
     const auto p = made_up({.B = 3, .T = 70, .H = 4, .H_k = 2, .H_v = 1, .N = 64});
-    inline_executor exec;
+    auto exec = one_thread();
     const auto once = run(exec, policy, p, 0.0f);
     CHECK(same_bits(once, run(exec, policy, p, 0.0f)));
     for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, policy, p, 0.0f))); });

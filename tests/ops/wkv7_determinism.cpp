@@ -59,7 +59,7 @@ TEST_CASE("D1: wkv7 gives the same bits from run to run, wherever its memory lie
 }
 
 TEST_CASE("D2: wkv7 gives the same bits for any number of threads") {
-  inline_executor exec;
+  auto exec = one_thread();
   for (const auto& p : shapes()) {
     const auto once = run_wkv7(exec, p, 0.0f);
     for_each_threading([&](auto& threads) { CHECK(same_bits(once, run_wkv7(threads, p, 0.0f))); });

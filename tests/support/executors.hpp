@@ -62,7 +62,13 @@ class any_threads {
 /// set to the bits of those that a program compiles itself.
 using any_cpu_executor = rwkv7::dispatch_executor<any_threads>;
 
-/// f(exec) for every number of threads, all of one instruction set: results must not differ by a bit.
+/// The best kernels on the calling thread: with other numbers of threads, results must not differ by a bit from these.
+inline any_cpu_executor one_thread() {
+  static rwkv7::inline_executor alone;
+  return any_cpu_executor(any_threads{alone});
+}
+
+/// f(exec) for every number of threads, all of the same kernels.
 template <class F>
 void for_each_threading(F&& f) {
   const auto on = [&](auto&& threads) {

@@ -193,7 +193,7 @@ void check_in_place(const std::vector<problem>& all, Run run) {
 template <class Run, class T = float>
 void check_determinism(const problem& p, Run run, T zero = {}) {
   using real = rwkv7::compute_type<T>;
-  rwkv7::inline_executor exec;
+  auto exec = one_thread();
   const outputs<real> once = run(exec, p, zero);
   CHECK(same_bits(once, run(exec, p, zero)));
   for_each_threading([&](auto& threads) { CHECK(same_bits(once, run(threads, p, zero))); });
