@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: not sanitized
 // Whole models with activations in bf16, f16 and double on the cpu.
 #include <doctest/doctest.h>
 

@@ -18,16 +18,6 @@
   RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::thread_executor)     \
   RWKV7_TEST_FORWARD(EXTERN, float, rwkv7_test::any_cpu_executor)
 
-// In the types beside float.
-#define RWKV7_TEST_FORWARD_TYPES(EXTERN)                             \
-  RWKV7_TEST_FORWARD(EXTERN, rwkv7::bf16, rwkv7::reference_executor) \
-  RWKV7_TEST_FORWARD(EXTERN, rwkv7::bf16, rwkv7::inline_executor)    \
-  RWKV7_TEST_FORWARD(EXTERN, rwkv7::bf16, rwkv7::thread_executor)    \
-  RWKV7_TEST_FORWARD(EXTERN, rwkv7::f16, rwkv7::inline_executor)     \
-  RWKV7_TEST_FORWARD(EXTERN, double, rwkv7::inline_executor)         \
-  RWKV7_TEST_FORWARD(EXTERN, double, rwkv7::thread_executor)
-
 #if !defined(RWKV7_TEST_COMPILE_MODELS)  // a test that is not linked with them says this
 RWKV7_TEST_FORWARD_ALL(extern)
-RWKV7_TEST_FORWARD_TYPES(extern)
 #endif
