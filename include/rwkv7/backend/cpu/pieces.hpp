@@ -3,6 +3,8 @@
 /// rounded once.
 #pragma once
 
+#include <cstdint>
+
 #include "rwkv7/backend/cpu/simd.hpp"
 #include "rwkv7/core/view.hpp"
 
@@ -29,8 +31,11 @@ RWKV7_INLINE void in_pieces(const view<T, 3>& y, index_t begin, index_t end, ind
       for (index_t o = first; o < last; o += width) {
         const index_t row_end = end - row < height ? end : row + height, o_end = last - o < width ? last : o + width;
         const index_t step_to = o_end - o;
+        // Where element [0, 0, 0] would lie, which nobody touches: an address, for an array has none before its first.
+        const auto origin =
+            reinterpret_cast<std::uintptr_t>(piece) - static_cast<std::uintptr_t>(row * step_to + o) * 4;
         compute(row, row_end, o, o_end,
-                view<float, 3>(piece - row * step_to - o, {1, row_end, o_end}, {0, step_to, 1}));
+                view<float, 3>(reinterpret_cast<float*>(origin), {1, row_end, o_end}, {0, step_to, 1}));
         for (index_t r = row; r < row_end; ++r) {
           T* out = y.at(r / y.extent(1), r % y.extent(1), o);
           const float* from = piece + (r - row) * step_to;
