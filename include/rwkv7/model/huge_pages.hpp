@@ -2,7 +2,7 @@
 /// Memory for the parameters of a model, in huge pages where the system has them (Linux).
 ///
 /// A token reads every parameter once, and where each page of 4 KiB must be looked up that takes longer: the decode
-/// step of a 0.1B model in int8 or int4 14 to 24 % with one thread, 9 to 23 % with two (Zen 5, medians of one run).
+/// step of a 0.1B model in int8 or int4 14 to 24 % with one thread, 9 to 23 % with two (Zen 5, two runs in turn).
 #pragma once
 
 #include <cstddef>
