@@ -19,6 +19,7 @@
 #include "rwkv7/ops/layer_norm.hpp"
 #include "rwkv7/ops/linear.hpp"
 #include "rwkv7/ops/low_rank.hpp"
+#include "rwkv7/ops/readout.hpp"
 #include "rwkv7/ops/repeat_kv.hpp"
 #include "rwkv7/ops/resident_state.hpp"
 #include "rwkv7/ops/residual_add.hpp"

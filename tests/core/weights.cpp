@@ -51,6 +51,19 @@ TEST_CASE_TEMPLATE("an element reads as the exact double of what is stored", T, 
     for (index_t j = 0; j < 4; ++j) CHECK(w(i, j) == 0.25 * double(4 * i + j) - 1.0);
 }
 
+TEST_CASE("a transposed matrix has the same elements; which of the two lies by inputs is known") {
+  const float data[] = {1, 2, 3, 4, 5, 6};
+  const weights<2> w(data, dtype::f32, {2, 3}), t = w.transposed();
+  CHECK((t.extent(0) == 3 && t.extent(1) == 2));
+  for (index_t i = 0; i < 2; ++i)
+    for (index_t j = 0; j < 3; ++j) CHECK(w(i, j) == t(j, i));
+  CHECK((!w.by_inputs() && t.by_inputs()));
+  CHECK(!t.transposed().by_inputs());
+  const weights<2> column(data, dtype::f32, {6, 1}), row(data, dtype::f32, {1, 6});
+  CHECK((!column.by_inputs() && !row.by_inputs()));
+  CHECK((!column.transposed().by_inputs() && !row.transposed().by_inputs()));
+}
+
 TEST_CASE_TEMPLATE("strides of a view are kept", T, float, f16, bf16) {
   const auto memory = ramp<T>(24);
   const weights<2> w = view<const T, 2>(memory.data() + 1, {3, 4}, {8, 2});

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "support/refused.hpp"
 #include "support/tokenwise.hpp"
 
@@ -12,14 +14,32 @@ using namespace rwkv7_test;
 namespace {
 
 parameter<2> weight_of(const problem& p) { return {{p.out, p.N}, p.type, "weight", 0, 1, p.how}; }
+parameter<2> weight_by_inputs(const problem& p) { return {{p.N, p.out}, p.type, "weight", 0, 1, p.how}; }
+
+constexpr auto product = [](auto& exec, const problem& p, const auto& x, const weights<2>& weight, auto zero) {
+  using T = decltype(zero);
+  tensor<T, 3> y({p.B, p.T, p.out}, p.how);
+  for (const auto& at : pieces(p)) linear(exec, linear_inputs<T>{.x = at.in(x), .weight = weight}, at.out(y));
+  return collect<T>(y);
+};
 
 constexpr auto run = [](auto& exec, const problem& p, auto zero) {
   using T = decltype(zero);
-  tensor<T, 3> x({p.B, p.T, p.N}, p.how), y({p.B, p.T, p.out}, p.how);
+  tensor<T, 3> x({p.B, p.T, p.N}, p.how);
   p.fill(x, "x");
-  const auto weight = weight_of(p);
-  for (const auto& at : pieces(p)) linear(exec, linear_inputs<T>{.x = at.in(x), .weight = weight}, at.out(y));
-  return collect<T>(y);
+  return product(exec, p, x, weight_of(p), zero);
+};
+
+/// Of each eight inputs, as many are zero as their position says: whole chains of them, and none.
+bool is_zero(index_t i) { return i % 8 < i / 64 % 9; }
+
+constexpr auto run_by_inputs = [](auto& exec, const problem& p, auto zero) {
+  using T = decltype(zero);
+  tensor<T, 3> x({p.B, p.T, p.N}, p.how);
+  p.fill(x, "x");
+  x.generate([&](index_t i) { return is_zero(i) ? T{} : x[i]; });
+  const auto stored = weight_by_inputs(p);
+  return product(exec, p, x, weights<2>(stored).transposed(), zero);
 };
 
 outputs<double> formula(const problem& p) {
@@ -30,6 +50,20 @@ outputs<double> formula(const problem& p) {
     long double sum = 0;
     for (index_t n = p.N; n-- > 0;)
       sum += static_cast<long double>(weight[i % p.out * p.N + n]) * x[static_cast<std::size_t>(i / p.out * p.N + n)];
+    y.push_back(static_cast<double>(sum));
+  }
+  return {y};
+}
+
+outputs<double> formula_by_inputs(const problem& p) {
+  const auto x = pattern("x", p.B * p.T * p.N, 0, unit_scale);
+  const auto weight = weight_by_inputs(p);
+  std::vector<double> y;
+  for (index_t i = 0; i < p.B * p.T * p.out; ++i) {
+    long double sum = 0;
+    for (index_t n = p.N; n-- > 0;)
+      if (const index_t at = i / p.out * p.N + n; !is_zero(at))
+        sum += static_cast<long double>(weight[n * p.out + i % p.out]) * x[static_cast<std::size_t>(at)];
     y.push_back(static_cast<double>(sum));
   }
   return {y};
@@ -61,6 +95,29 @@ TEST_CASE("linear is the product with every row of the weight") {
 
 TEST_CASE("linear on a cpu is within the budget of a reduction over its inputs; a row alone gives the same bits") {
   check_cpu(products(), run, by_relative_l2, [](auto& p) { return budget::reduction(p.N); });
+}
+
+TEST_CASE("linear takes weights that lie by inputs: the definition, its budget, the bits of a row alone") {
+  auto all = products();
+  // Several panels of inputs, with registers left over; rows by groups of six, four, two and one.
+  for (const index_t T : {6, 7, 13}) all.push_back({.B = 1, .T = T, .N = 515, .out = 75});
+  check_definition(all, run_by_inputs, formula_by_inputs);
+  check_cpu(all, run_by_inputs, by_relative_l2, [](auto& p) { return budget::reduction(p.N); });
+  check_other_types(all, {.B = 3, .T = 40, .N = 129, .out = 611}, run_by_inputs);
+  for (const auto type : dtypes)
+    check_determinism({.B = 3, .T = 40, .N = 300, .out = 611, .type = type}, run_by_inputs);
+}
+
+TEST_CASE("weights of an input that is zero are not read, when there is one row") {
+  // They are signalling: NaN wherever they are read.
+  const float lost = std::numeric_limits<float>::quiet_NaN();
+  tensor<float, 3> x({1, 1, 100}), y({1, 1, 40});
+  tensor<float, 2> stored({100, 40});
+  x.generate([](index_t i) { return i % 3 == 0 ? 1.0f : 0.0f; });
+  stored.generate([&](index_t i) { return i / 40 % 3 == 0 ? 2.0f : lost; });
+  auto exec = one_thread();
+  linear(exec, linear_inputs<float>{.x = x, .weight = weights<2>(stored.in()).transposed()}, y.out());
+  for (index_t o = 0; o < 40; ++o) CHECK(y[o] == 68.0f);
 }
 
 TEST_CASE("linear does not depend on threads, neighbours or cuts") {

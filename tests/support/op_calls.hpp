@@ -185,6 +185,9 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   const rwkv7::low_rank_weights low{o.parameter(type, {C, rank}), o.parameter(type, {rank, D}), d1};
   const rwkv7::sequences seq = rwkv7::dense{B, T};
 
+  const rwkv7::readout_inputs<float> readout{
+      .x = heads, .weight = d1, .bias = d2, .r = heads2, .k = group, .v = group, .r_k = r_k, .g = heads2};
+  visit("readout", [=](auto& exec) { rwkv7::readout(exec, readout, z); });
   visit("bonus", [=](auto& exec) {
     rwkv7::bonus(exec, rwkv7::bonus_inputs<float>{.r = heads, .k = group, .v = heads2, .r_k = r_k}, z);
   });

@@ -12,7 +12,7 @@ namespace rwkv7 {
 /// Parameters, with the names and shapes of RWKV-LM (`blocks.i.ffn`).
 struct channel_mix_weights {
   weights<1> x_k{};           // [C]
-  weights<2> key{}, value{};  // [F, C], [C, F]
+  weights<2> key{}, value{};  // [F, C], [C, F]; value best by inputs (core/weights.hpp), of which half are zero
 };
 
 /// Operands of channel_mix.

@@ -10,13 +10,11 @@
 
 #include "rwkv7/block/time_mix_params.hpp"
 #include "rwkv7/core/workspace.hpp"
-#include "rwkv7/ops/bonus.hpp"
 #include "rwkv7/ops/first_residual.hpp"
-#include "rwkv7/ops/gate.hpp"
-#include "rwkv7/ops/group_norm.hpp"
 #include "rwkv7/ops/key_update.hpp"
 #include "rwkv7/ops/linear.hpp"
 #include "rwkv7/ops/low_rank.hpp"
+#include "rwkv7/ops/readout.hpp"
 #include "rwkv7/ops/token_shift.hpp"
 #include "rwkv7/ops/wkv7.hpp"
 #include "rwkv7/variant/catalogue.hpp"
@@ -118,11 +116,11 @@ void recur(Exec& exec, const sequences& seq, const dims& d, time_mix_buffers<T>&
 template <variant V, executor Exec, class T>
 void readout(Exec& exec, const dims& d, const time_mix_weights& p, time_mix_buffers<T>& z, const view<T, 3>& out) {
   const auto heads = [&](const view<T, 3>& x) { return split_heads(x, d.N); };
-  if constexpr (V.norm == readout_norm::group_norm)
-    group_norm(exec, group_norm_inputs<T>{.x = heads(z.y), .weight = p.ln_x_weight, .bias = p.ln_x_bias}, heads(z.y));
-  if constexpr (V.bonus)
-    bonus(exec, bonus_inputs<T>{.r = heads(z.r), .k = heads(z.k), .v = heads(z.v), .r_k = p.r_k}, heads(z.y));
-  if constexpr (V.gate) gate(exec, gate_inputs<T>{.x = z.y, .g = z.g}, z.y);
+  readout_inputs<T> in{.x = heads(z.y)};
+  if constexpr (V.norm == readout_norm::group_norm) in.weight = p.ln_x_weight, in.bias = p.ln_x_bias;
+  if constexpr (V.bonus) in.r = heads(z.r), in.k = heads(z.k), in.v = heads(z.v), in.r_k = p.r_k;
+  if constexpr (V.gate) in.g = heads(z.g);
+  rwkv7::readout(exec, in, heads(z.y));
   linear(exec, linear_inputs<T>{.x = z.y, .weight = p.output}, out);
 }
 

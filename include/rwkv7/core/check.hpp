@@ -106,9 +106,10 @@ class checker {
         problem_.complain("rwkv7::%s: %s: got %s, want f32, f16 or bf16", operation_, name, name_of(v.type()));
     return extents(name, v, axes);
   }
-  /// operand, and it may be quantised: a matrix for linear. Its rows are then whole blocks.
+  /// A matrix for linear: neighbours along either axis are neighbours in memory, or it is quantised and its rows are
+  /// whole blocks.
   checker& matrix(const char* name, const weights<2>& w, std::initializer_list<axis> axes) noexcept {
-    if (!is_quantised(w.type())) return operand(name, w, axes);
+    if (!is_quantised(w.type())) return w.by_inputs() ? shape(name, w, axes) : operand(name, w, axes);
     const index_t block = quantised_block(w.type());
     extents(name, w, axes);
     if (!problem_ && w.extent(1) % block != 0)

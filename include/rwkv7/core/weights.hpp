@@ -57,6 +57,18 @@ class weights {
   /// False for an absent parameter.
   RWKV7_INLINE constexpr explicit operator bool() const noexcept { return data_ != nullptr; }
 
+  /// The same matrix with its axes swapped; not for a quantised one.
+  RWKV7_INLINE constexpr weights transposed() const noexcept requires(Rank == 2) {
+    weights result = *this;
+    result.extents_ = {{extents_[1], extents_[0]}};
+    result.strides_ = {{strides_[1], strides_[0]}};
+    return result;
+  }
+  /// Whether the elements of one column, the weights of one input, are the ones that are neighbours in memory.
+  RWKV7_INLINE constexpr bool by_inputs() const noexcept requires(Rank == 2) {
+    return strides_[1] != 1 && strides_[0] == 1 && extents_[1] > 1;
+  }
+
   /// The same tensor with its element type named; the caller has looked at type(), which is not quantised.
   template <weight_element T>
   RWKV7_INLINE constexpr view<const T, Rank> as() const noexcept {

@@ -77,8 +77,9 @@ class language_model {
 
   /// Copies all parameters into `memory` (fastest: huge_page_memory), each on a multiple of 64 bytes, and closes the
   /// file. Here what the file has transposed gets its place, and what it has in blocks of 4, 5 or 8 bits becomes f32; a
-  /// model with such tensors runs only after this. The model must not outlive the memory. Errors: rwkv7::error, nothing
-  /// changed, when `memory` is too small or holds parameters already.
+  /// model with such tensors runs only after this. ffn.value is stored by inputs, whose zeros then cost nothing; sums
+  /// of its products get another order. The model must not outlive the memory. Errors: rwkv7::error, nothing changed,
+  /// when `memory` is too small or holds parameters already.
   void pack(std::span<std::byte> memory) {
     checker check("language_model::pack");
     const std::size_t size = weights_size();
@@ -94,6 +95,15 @@ class language_model {
     for_each_parameter<V>(weights_, sizes_, [&](const std::string& name, auto& w, auto&&...) {
       if (!w) return;
       const view<std::byte, 1> to = take(arena, w);
+      if constexpr (std::remove_reference_t<decltype(w)>::rank == 2)
+        if (has_sparse_inputs(name) && !is_quantised(w.type())) {
+          if (const auto* tensor = file_.find(name))
+            unpack_transposed(*tensor, to.data());
+          else
+            std::memcpy(to.data(), w.data(), static_cast<std::size_t>(to.size()));
+          w = weights<2>(to.data(), w.type(), {{w.extent(1), w.extent(0)}}).transposed();
+          return;
+        }
       if (const auto* tensor = is_quantised(w.type()) ? nullptr : file_.find(name))
         unpack(*tensor, to.data());
       else

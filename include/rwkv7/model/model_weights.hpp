@@ -99,6 +99,9 @@ void for_each_parameter(Weights& p, const model_sizes& s, F&& f) {
   matrix("head.weight", p.head, {"V", s.V}, {"C", s.C});
 }
 
+/// Whether the matrix of this name is best stored by inputs (core/weights.hpp): those come from a squared ReLU.
+inline bool has_sparse_inputs(std::string_view name) noexcept { return name.ends_with(".ffn.value.weight"); }
+
 /// Whether the matrix of this name in RWKV-LM may be quantised: the ones that linear multiplies with. The embedding,
 /// the vectors and the low-rank matrices, which set the decay and the learning rate, never are: they are small, and
 /// quantised they cost more than they save (rwkv.cpp and llama.cpp both learnt it).

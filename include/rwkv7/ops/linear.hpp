@@ -29,12 +29,15 @@ diagnosis validate_linear(const linear_inputs<T>& in, const std::type_identity_t
 ///
 ///   x       [B, T, in]  read
 ///   weight  [out, in]  read; f32, f16 or bf16, used exactly, or quantised (core/quantised.hpp): then `in` is a
-///           multiple of quantised_block
+///           multiple of quantised_block. With stride 1 along `out` (weights::by_inputs) few rows at a time do not read
+///           the weights of an input that is zero
 ///   y       [B, T, out]  overwritten; must not overlap x
 ///
 /// Errors: rwkv7::error before anything is written. Cost: 2 in · out flops per token. Allocates nothing.
 /// Exactness: products and sums in compute_type<T> (cpu) or double (reference), rounded once to T; a sum has the same
 /// order whatever B, T and the number of threads are, so one row of many equals the same row alone, bitwise (D1–D4).
+/// Weights that lie by inputs have an order of their own, and one that is not finite may count for nothing where its
+/// input is zero.
 /// With int8, int8_rows and int4 on a cpu, but for T double, x is rounded to integers of 15 bits under the largest of
 /// each 32 neighbours (relative L2 4e-5 of y for normal x), the rest is as exact as in float; neighbours that are all
 /// below 1e-30 count as zeros, and a row that holds infinity or NaN gives NaN.

@@ -16,6 +16,7 @@
 #include "rwkv7/backend/cpu/layer_norm.hpp"
 #include "rwkv7/backend/cpu/linear.hpp"
 #include "rwkv7/backend/cpu/low_rank.hpp"
+#include "rwkv7/backend/cpu/readout.hpp"
 #include "rwkv7/backend/cpu/repeat_kv.hpp"
 #include "rwkv7/backend/cpu/resident_state.hpp"
 #include "rwkv7/backend/cpu/residual_add.hpp"
@@ -38,6 +39,7 @@
   operation(layer_norm, layer_norm_inputs<T>, view<T, 3>)                                                             \
   operation(linear, linear_inputs<T>, view<T, 3>)                                                                     \
   operation(low_rank, low_rank_inputs<T>, low_rank_outputs<T>)                                                        \
+  operation(readout, readout_inputs<T>, view<T, 4>)                                                                   \
   operation(repeat_kv, repeat_kv_inputs<T>, view<T, 4>)                                                               \
   operation(residual_add, residual_add_inputs<T>, view<T, 3>)                                                         \
   operation(squared_relu, squared_relu_inputs<T>, view<T, 3>)                                                         \

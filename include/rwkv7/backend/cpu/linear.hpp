@@ -2,6 +2,7 @@
 #pragma once
 
 #include "rwkv7/backend/cpu/gemm.hpp"
+#include "rwkv7/backend/cpu/gemm_by_inputs.hpp"
 #include "rwkv7/backend/cpu/parallel.hpp"
 #include "rwkv7/backend/cpu/pieces.hpp"
 #include "rwkv7/backend/cpu/quantised.hpp"
@@ -30,7 +31,10 @@ void linear_kernel(tag<Arch>, Exec& exec, const linear_inputs<T>& in, const view
     for_ranges(exec, y.extent(2), grain, 16, [&](index_t begin, index_t end) noexcept {
       in_pieces<A>(y, 0, rows, begin, end, 16,
                    [&](index_t row, index_t row_end, index_t first, index_t last, const auto& to) noexcept {
-                     gemm_rows<A>(in.x, weight, row, row_end, first, last, to);
+                     if (in.weight.by_inputs())
+                       gemm_by_inputs<A>(in.x, weight, row, row_end, first, last, to);
+                     else
+                       gemm_rows<A>(in.x, weight, row, row_end, first, last, to);
                    });
     });
   });
