@@ -22,28 +22,44 @@ W narrow(float x) {
     return W::from_float(x);
 }
 
+/// Where the weights come from, and how ours lie; the peer has [out, in] and reads all of them.
+struct placement {
+  bool cold = false;       // from memory each time, as those of a model do
+  bool by_inputs = false;  // stored by inputs, of which half are zero, as behind a squared ReLU
+};
+
 template <class W>
 struct problem {
   index_t T, in, out;
+  placement place;
   buffer<float> x, weight, y, y_rival;
   buffer<W> stored;
   buffer<double> y_exact;
   std::vector<buffer<W>> copies;  // of the weights; each call takes the next one
   std::size_t turn = 0;
 
-  problem(index_t T_, index_t in_, index_t out_, bool cold = false) : T(T_), in(in_), out(out_) {
+  problem(index_t T_, index_t in_, index_t out_, placement p) : T(T_), in(in_), out(out_), place(p) {
     x = noise(T * in), weight = noise(in * out, std::sqrt(3.0f / static_cast<float>(in)));
     for (const float w : weight) stored.push_back(narrow<W>(w));
     y.resize(static_cast<std::size_t>(T * out)), y_rival = y;
+    buffer<W> ours = stored;
+    if (place.by_inputs) {
+      for (float& value : x) value = value > 0 ? value * value : 0;
+      for (std::size_t i = 0; i < ours.size(); ++i)
+        ours[i % static_cast<std::size_t>(in) * static_cast<std::size_t>(out) + i / static_cast<std::size_t>(in)] =
+            stored[i];
+    }
     // Beyond every cache: 256 MiB at least, and two matrices.
     const std::size_t bytes = stored.size() * sizeof(W);
-    copies.assign(cold ? std::max<std::size_t>(2, ((std::size_t{256} << 20) + bytes - 1) / bytes) : 1, stored);
+    copies.assign(place.cold ? std::max<std::size_t>(2, ((std::size_t{256} << 20) + bytes - 1) / bytes) : 1, ours);
   }
   template <class Exec>
   void run(Exec& exec) {
+    const W* const w = copies[turn++ % copies.size()].data();
     linear(exec,
-           linear_inputs<float>{.x = view<float, 3>(x.data(), {1, T, in}),
-                                .weight = view<W, 2>(copies[turn++ % copies.size()].data(), {out, in})},
+           linear_inputs<float>{
+               .x = view<float, 3>(x.data(), {1, T, in}),
+               .weight = place.by_inputs ? view<const W, 2>(w, {out, in}, {1, out}) : view<const W, 2>(w, {out, in})},
            {y.data(), {1, T, out}});
   }
   void run_scalar() {
@@ -84,11 +100,11 @@ rival llama_linear(const std::shared_ptr<problem<W>>& p, int threads) {
     llama_operation& next() { return *of[turn++ % of.size()]; }
   };
   const auto ops = std::make_shared<operations>();
-  for (const auto& copy : p->copies) {
+  for (std::size_t i = 0; i < p->copies.size(); ++i) {
     auto op = std::make_unique<llama_operation>(threads);
     const auto weight = op->input(type, p->in, p->out), x = op->input(ggml_type::f32, p->in, p->T);
     op->finish(llama()->ggml.ggml_mul_mat(op->context(), weight, x));
-    op->set(weight, copy), op->set(x, p->x);
+    op->set(weight, p->stored), op->set(x, p->x);
     ops->of.push_back(std::move(op));
   }
   const auto read = [p, ops] {
@@ -103,20 +119,21 @@ rival llama_linear(const std::shared_ptr<problem<W>>& p, int threads) {
 }
 
 template <class W, class Exec>
-void add_shape(index_t T, index_t in, index_t out, std::shared_ptr<Exec> exec, bool cold = false) {
+void add_shape(index_t T, index_t in, index_t out, std::shared_ptr<Exec> exec, placement place = {}) {
   const auto threads = static_cast<int>(exec->concurrency());
   const std::string name = std::string("linear/forward/cpu/") + name_of(dtype_of<W>) + "/T:" + std::to_string(T) +
                            "/in:" + std::to_string(in) + "/out:" + std::to_string(out) +
-                           "/threads:" + std::to_string(threads) + (cold ? "/cold" : "");
-  add(name, [T, in, out, exec, threads, cold] {
-    const auto p = std::make_shared<problem<W>>(T, in, out, cold);
+                           "/threads:" + std::to_string(threads) + (place.cold ? "/cold" : "") +
+                           (place.by_inputs ? "/by_inputs" : "");
+  add(name, [T, in, out, exec, threads, place] {
+    const auto p = std::make_shared<problem<W>>(T, in, out, place);
     const auto ours = [p, exec] { p->run(*exec); };
     subject s{.tokens = static_cast<double>(T),
               .flops = 2.0 * static_cast<double>(T * in * out),
               .bytes = static_cast<double>(in * out) * sizeof(W) + 4.0 * static_cast<double>(T * (in + out)),
               .run = ours,
               .error = [p, ours] { return p->error(ours, p->y); }};
-    if (std::is_same_v<W, float> && threads == 1 && !cold) {
+    if (std::is_same_v<W, float> && threads == 1 && !place.cold) {
       const auto scalar = [p] { p->run_scalar(); };
       const auto eigen = [p] { p->run_eigen(); };
       if (in * out <= 768 * 3072)  // larger ones would take minutes
@@ -137,11 +154,12 @@ void add_shapes(index_t T, index_t in, index_t out) {
 }
 
 /// Weights that come from memory each time, with one thread: those of a model do.
-void add_cold(index_t in, index_t out) {
+void add_cold(index_t in, index_t out, bool by_inputs = false) {
   const auto& exec = one_thread();
-  add_shape<float>(1, in, out, exec, true);
-  add_shape<bf16>(1, in, out, exec, true);
-  add_shape<f16>(1, in, out, exec, true);
+  const placement place{.cold = true, .by_inputs = by_inputs};
+  add_shape<float>(1, in, out, exec, place);
+  add_shape<bf16>(1, in, out, exec, place);
+  add_shape<f16>(1, in, out, exec, place);
 }
 
 const int registered = [] {
@@ -162,6 +180,8 @@ const int registered = [] {
   for (const index_t T : {1, 128}) add_shapes<float>(T, 64, 256);  // the published model of 834 k parameters
   for (const index_t C : {768, 2048}) add_cold(C, C);
   add_cold(2560, 10240);
+  for (const index_t C : {768, 2048}) add_cold(4 * C, C, true);
+  for (const index_t T : {4, 16, 128}) add_shape<float>(T, 3072, 768, one_thread(), {.by_inputs = true});
   add_cold(768, 65536);
   return 0;
 }();

@@ -5,7 +5,7 @@
 ///
 /// Lanes along the outputs. An output is always the same sum in the same order, with many rows or one:
 ///
-///   chains of `input_chain` inputs, one after the other; chains added in turn.
+///   chains of `input_chain` inputs, one after the other; the chains of a strip added in turn; strips added in turn.
 ///
 /// A zero adds nothing to a chain, so a product that skips it has the same bits as one that does not (weights being
 /// finite). Few rows skip, several rows of weights at once (Zen 5, one thread, T 1, 3072 to 768, half of the inputs
@@ -72,33 +72,37 @@ RWKV7_INLINE index_t find_live(const X* x, const X* zero, index_t inputs, const 
 template <class Arch, class X, class W>
 void add_live(const X* x, index_t inputs, const W* w, index_t stride, index_t n, scalar<Arch>* y) noexcept {
   using V = vec<Arch>;
-  constexpr index_t width = 1024;  // 4 KiB of sums and of y, and four rows of weights, in the first-level cache
+  constexpr index_t width = 1024;  // 8 KiB of sums, 4 of y and four rows of weights, in the first-level cache
   const X zero{};
   live_inputs<X, W> live[strip_inputs / 4 + 1];
-  scalar<Arch> sums[width];
+  scalar<Arch> chain_sums[width], strip_sums[width];
   const index_t count = find_live(x, &zero, inputs, w, stride, live);
   if (count == 0) return;
   live[count] = live[count - 1];
-  for (index_t first = 0; first < n; first += width)
+  for (index_t first = 0; first < n; first += width) {
+    const index_t some = n - first < width ? n - first : width;
+    for_lanes<Arch>(some, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(strip_sums, V(0.0f)); });
     for (index_t i = 0; i < count; ++i) {
       const auto &four = live[i], &next = live[i + 1];
       const V x0 = broadcast<Arch>(four.x[0]), x1 = broadcast<Arch>(four.x[1]);
       const V x2 = broadcast<Arch>(four.x[2]), x3 = broadcast<Arch>(four.x[3]);
-      scalar<Arch>* const to = y + first;
-      for_lanes<Arch>(n - first < width ? n - first : width, [&](auto at) RWKV7_INLINE_LAMBDA {
+      for_lanes<Arch>(some, [&](auto at) RWKV7_INLINE_LAMBDA {
         const auto from = at.shifted(first);
         for (const W* row : next.w) prefetch(row + from.j);
-        V sum = four.begins ? V(0.0f) : at.load(sums);
+        V sum = four.begins ? V(0.0f) : at.load(chain_sums);
         sum = cpu::fma<Arch>(x0, from.load(four.w[0]), sum);
         sum = cpu::fma<Arch>(x1, from.load(four.w[1]), sum);
         sum = cpu::fma<Arch>(x2, from.load(four.w[2]), sum);
         sum = cpu::fma<Arch>(x3, from.load(four.w[3]), sum);
         if (four.ends)
-          at.store(to, at.load(to) + sum);
+          at.store(strip_sums, at.load(strip_sums) + sum);
         else
-          at.store(sums, sum);
+          at.store(chain_sums, sum);
       });
     }
+    scalar<Arch>* const to = y + first;
+    for_lanes<Arch>(some, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(to, at.load(to) + at.load(strip_sums)); });
+  }
 }
 
 /// y[r][to] += Σ_k x[r][k] strip[k] for the inputs of one strip, two registers of outputs wide.
@@ -113,7 +117,7 @@ RWKV7_INLINE void add_strip(const view<const X, 3>& x, index_t row, index_t k, i
   for (int r = 0; r < Rows; ++r) {
     in[r] = x.at((row + r) / x.extent(1), (row + r) % x.extent(1), k);
     out[r] = y.at((row + r) / y.extent(1), (row + r) % y.extent(1), 0);
-    total[r][0] = to[0].load(out[r]), total[r][1] = to[1].load(out[r]);
+    total[r][0] = total[r][1] = V(0.0f);
   }
   for (index_t begin = 0; begin < inputs; begin += input_chain) {
     V sum[Rows][2];
@@ -136,7 +140,10 @@ RWKV7_INLINE void add_strip(const view<const X, 3>& x, index_t row, index_t k, i
     for (int r = 0; r < Rows; ++r) total[r][0] = total[r][0] + sum[r][0], total[r][1] = total[r][1] + sum[r][1];
   }
   RWKV7_UNROLL
-  for (int r = 0; r < Rows; ++r) to[0].store(out[r], total[r][0]), to[1].store(out[r], total[r][1]);
+  for (int r = 0; r < Rows; ++r) {
+    to[0].store(out[r], to[0].load(out[r]) + total[r][0]);
+    to[1].store(out[r], to[1].load(out[r]) + total[r][1]);
+  }
 }
 
 /// Strips of the outputs [first, last) and inputs [k, k + inputs), for all rows [begin, end).
