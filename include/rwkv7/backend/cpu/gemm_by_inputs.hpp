@@ -151,7 +151,7 @@ template <class Arch, class X, class W>
 RWKV7_INLINE void add_strips(const view<const X, 3>& x, const view<const W, 2>& m, index_t k, index_t inputs,
                              index_t begin, index_t end, index_t first, index_t last,
                              const view<scalar<Arch>, 3>& y) noexcept {
-  constexpr int Rows = lanes<Arch> * static_cast<index_t>(sizeof(scalar<Arch>)) == 64 ? 6 : 2;
+  constexpr int Rows = lanes<Arch> * static_cast<index_t>(sizeof(scalar<Arch>)) == 64 ? 8 : 4;
   constexpr index_t W2 = 2 * lanes<Arch>;
   alignas(64) scalar<Arch> strip[strip_inputs * W2];
   // Each group of rows fetches its share of the next strip into the second-level cache.
