@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "support/example_models.hpp"
-#include "support/executors.hpp"
 #include "support/model_call.hpp"
 #include "support/program.hpp"
 
@@ -72,7 +71,7 @@ TEST_CASE("wkv7 through C equals wkv7 to the last bit, for every form of the dec
     CHECK(c.call(f.form) == RWKV7_OK);
     const auto in = [](const std::vector<float>& x) { return view<const float, 4>(x.data(), {B, T, H, N}); };
     rwkv7::wkv7(
-        rwkv7_test::one_thread(), rwkv7::dense{B, T},
+        rwkv7::inline_executor{}, rwkv7::dense{B, T},
         rwkv7::wkv7_inputs<float>{
             .r = in(cpp.r), .w = f.make(in(cpp.w)), .k = in(cpp.k), .v = in(cpp.v), .a = in(cpp.a), .b = in(cpp.b)},
         view<float, 4>(cpp.y.data(), {B, T, H, N}),
@@ -98,7 +97,7 @@ TEST_CASE("a model through C equals the model to the last bit, mapped and packed
   const auto cpp = rwkv7::language_model<>::open(file.path());
   const auto tokens = rwkv7_test::some_tokens("tokens", B * T, cpp.sizes().V);
   rwkv7_test::state_pool<float> state(cpp, B);
-  auto exec = rwkv7_test::one_thread();
+  rwkv7::inline_executor exec;
   const auto want = rwkv7_test::forward(cpp, exec, rwkv7::dense{B, T}, tokens, state.in_place());
 
   const opened c(file.path().string());
@@ -129,7 +128,7 @@ TEST_CASE("a C program gets the same logits") {
   const auto cpp = rwkv7::language_model<>::open(file.path());
   const auto tokens = rwkv7_test::some_tokens("program", 7, cpp.sizes().V);
   rwkv7_test::state_pool<float> state(cpp, 1);
-  auto exec = rwkv7_test::one_thread();
+  rwkv7::inline_executor exec;
   CHECK(logits_of_program(file.path().string(), tokens) ==
         rwkv7_test::forward(cpp, exec, rwkv7::dense{1, 7}, tokens, state.in_place()).last);
 }
