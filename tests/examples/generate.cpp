@@ -4,11 +4,11 @@
 
 #include <regex>
 
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/model/sampler.hpp"
 #include "support/budget.hpp"
 #include "support/compare.hpp"
 #include "support/example_models.hpp"
+#include "support/executors.hpp"
 #include "support/model_call.hpp"
 #include "support/program.hpp"
 
@@ -33,13 +33,13 @@ class checkpoint {
 
   std::vector<float> logits(const std::vector<std::int32_t>& tokens, index_t chunk) const {
     rwkv7_test::state_pool<float> state(model_, 1);
-    rwkv7::inline_executor exec;
+    auto exec = rwkv7_test::one_thread();
     return rwkv7_test::prefill(model_, exec, tokens, chunk, state);
   }
   std::vector<std::int32_t> continued(const std::vector<std::int32_t>& tokens, std::size_t count,
                                       const rwkv7::sampler_settings& settings) const {
     rwkv7_test::state_pool<float> state(model_, 1);
-    rwkv7::inline_executor exec;
+    auto exec = rwkv7_test::one_thread();
     rwkv7::sampler choose(model_.sizes().V, settings);
     auto last = rwkv7_test::forward(model_, exec, rwkv7::dense{1, static_cast<index_t>(tokens.size())}, tokens,
                                     state.in_place())

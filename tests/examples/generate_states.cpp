@@ -4,11 +4,11 @@
 
 #include <sstream>
 
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/model/state_file.hpp"
 #include "support/budget.hpp"
 #include "support/compare.hpp"
 #include "support/example_models.hpp"
+#include "support/executors.hpp"
 #include "support/model_call.hpp"
 #include "support/program.hpp"
 
@@ -86,7 +86,7 @@ TEST_CASE("a text in two runs is the text in one") {
   CHECK(folder.size() == 1);
 
   const auto model = rwkv7::language_model<>::open(byte_model());
-  rwkv7::inline_executor exec;
+  auto exec = one_thread();
   state_pool<float> pool(model, 1);
   std::vector<std::int32_t> tokens;
   for (const char c : first) tokens.push_back(static_cast<unsigned char>(c));

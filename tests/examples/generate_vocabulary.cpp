@@ -2,9 +2,9 @@
 // generate with a vocabulary, and as a chat, against the library's own run of the same tokens.
 #include <doctest/doctest.h>
 
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/model/sampler.hpp"
 #include "support/example_models.hpp"
+#include "support/executors.hpp"
 #include "support/model_call.hpp"
 #include "support/program.hpp"
 #include "support/vocabulary.hpp"
@@ -48,7 +48,7 @@ class world_model {
  public:
   continuation library(const ids& prompt, std::uint64_t seed) const {
     rwkv7_test::state_pool<float> state(model_, 1);
-    rwkv7::inline_executor exec;
+    auto exec = rwkv7_test::one_thread();
     rwkv7::sampler choose(model_.sizes().V, {.temperature = 2, .seed = seed});
     auto last = rwkv7_test::forward(model_, exec, rwkv7::dense{1, static_cast<index_t>(prompt.size())}, prompt,
                                     state.in_place())

@@ -117,7 +117,8 @@ TEST_CASE("the cpu executors agree with the published logits and with NumPy in f
     state_worst = std::fmax(state_worst, of_states);
   };
   for_each_arch(run);
-  rwkv7::thread_executor threads(2);
+  rwkv7::thread_executor team(2);
+  any_cpu_executor threads(any_threads{team});
   run(threads);
   std::printf(
       "cpu in float, worst executor: last logits %.2e max abs from the published; of 64 tokens all logits "
@@ -129,7 +130,7 @@ TEST_CASE("a prompt in parts, whatever their length, gives what it gives at once
   if (data_missing()) return;
   const published want;
   const auto model = open<float>();
-  rwkv7::inline_executor exec;
+  auto exec = one_thread();
   state_pool<float> whole(model, 1);
   const auto logits = prefill(model, exec, want.long_prompt, 64, whole);
   for (const index_t chunk : {1, 2, 7, 16, 31, 32, 33, 63}) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: optimised
 // Whole models in every format: the same parameters and logits to the last bit, there and back.
 #include <doctest/doctest.h>
 
 #include <fstream>
 
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/model/checkpoint_writer.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "support/compare.hpp"
+#include "support/executors.hpp"
 #include "support/golden_model.hpp"
 #include "support/model_call.hpp"
 #include "support/refused.hpp"
@@ -45,7 +46,7 @@ std::vector<float> logits(const std::string& path) {
   auto opened = model::open(path);
   std::vector<std::byte> memory(opened.weights_size());
   opened.pack(memory);
-  rwkv7::inline_executor exec;
+  auto exec = one_thread();
   state_pool<float> state(opened, 1);
   return prefill(opened, exec, some_tokens("formats", 20, opened.sizes().V), 20, state);
 }
@@ -108,7 +109,7 @@ TEST_CASE("what kernels can read where it lies needs no pack: RWKV-LM's names in
     const auto path = folder.file(name_of(format));
     write(path, original, format);
     const auto opened = model::open(path);
-    rwkv7::inline_executor exec;
+    auto exec = one_thread();
     state_pool<float> state(opened, 1);
     CHECK(same_bits(prefill(opened, exec, some_tokens("formats", 20, opened.sizes().V), 20, state), logits(path)));
   }
@@ -116,7 +117,7 @@ TEST_CASE("what kernels can read where it lies needs no pack: RWKV-LM's names in
     const auto path = folder.file(name_of(format));
     write(path, original, format);
     const auto opened = model::open(path);
-    rwkv7::inline_executor exec;
+    auto exec = one_thread();
     state_pool<float> state(opened, 1);
     CHECK(complaint_of([&] { prefill(opened, exec, {1}, 1, state); }).ends_with(": call pack"));
   }

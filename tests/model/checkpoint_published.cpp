@@ -2,10 +2,10 @@
 // A published checkpoint in every format and back: the same bits, the same logits. Needs RWKV7_TEST_DATA.
 #include <doctest/doctest.h>
 
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/model/checkpoint_writer.hpp"
 #include "rwkv7/model/language_model.hpp"
 #include "support/compare.hpp"
+#include "support/executors.hpp"
 #include "support/model_call.hpp"
 #include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
@@ -25,7 +25,7 @@ TEST_CASE("a published checkpoint in every format and back: the same bits, the s
     auto model = language_model<>::from(std::move(file));
     std::vector<std::byte> memory(model.weights_size());
     model.pack(memory);
-    rwkv7::inline_executor exec;
+    auto exec = one_thread();
     state_pool<float> state(model, 1);
     return prefill(model, exec, some_tokens("published", 64, 256), 64, state);
   };

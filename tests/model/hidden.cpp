@@ -62,7 +62,7 @@ TEST_CASE("hidden rows that do not fit or lie on another output are refused") {
   const auto tokens = some_tokens("hidden", 10, V);
   std::vector<std::byte> scratch(model.workspace_size(dense{2, 5}));
   std::vector<float> memory(count_of(10 * V));
-  rwkv7::inline_executor exec;
+  auto exec = one_thread();
   const auto refused = [&](const std::string& text, const rwkv7::language_model_outputs<float>& out) {
     CHECK(complaint_of([&] {
             model.forward(exec, dense{2, 5}, view<const std::int32_t, 2>(tokens.data(), {2, 5}), out, {},

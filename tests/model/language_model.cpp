@@ -7,9 +7,9 @@
 #include <cstring>
 #include <thread>
 
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
 #include "support/compare.hpp"
+#include "support/executors.hpp"
 #include "support/golden_model.hpp"
 #include "support/model_call.hpp"
 
@@ -26,7 +26,7 @@ template <class F>
 void for_each_model(F f) {
   rwkv7::reference_executor reference;
   f(open_golden<x070, double>("n16"), reference, 0.0);
-  rwkv7::inline_executor cpu;
+  auto cpu = one_thread();
   f(open_golden<x070, float>("n16"), cpu, 0.0f);
 }
 

@@ -119,7 +119,7 @@ TEST_CASE("logits and hidden rows of each call are there for the callback") {
 
 TEST_CASE("nothing to feed is nothing done") {
   const auto model = open_golden<x070, float>("n16");
-  rwkv7::inline_executor exec;
+  auto exec = one_thread();
   prompt<float> p{model, 2, 0, 5};
   p.state.values.assign(p.state.values.size(), 0.25f);
   const auto before = p.state.values;
@@ -129,7 +129,7 @@ TEST_CASE("nothing to feed is nothing done") {
 
 TEST_CASE("nothing is allocated by prefill, nor by a call with snapshots") {
   const auto model = open_golden<x070, float>("n16");
-  rwkv7::inline_executor exec;
+  auto exec = one_thread();
   prompt<float> p{model, 2, 70, 32};
   std::vector<float> ring(count_of(2 * 5 * model.state_size())), hidden(count_of(2 * 32 * model.sizes().C));
   auto carried_on = p.state.in_place();
@@ -150,7 +150,7 @@ TEST_CASE("nothing is allocated by prefill, nor by a call with snapshots") {
 TEST_CASE("what a later call would refuse is refused before the first") {
   const auto model = open_golden<x070, float>("n16");
   const auto refused = [&](const std::string& text, auto spoil) {
-    rwkv7::inline_executor exec;
+    auto exec = one_thread();
     prompt<float> p{model, 2, 10, 4};
     auto ids = p.ids();
     auto out = p.out();

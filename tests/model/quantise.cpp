@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: optimised
 // Quantised checkpoints: made, written, opened, run, refused.
 #include "rwkv7/model/quantise.hpp"
 
@@ -99,7 +100,7 @@ TEST_CASE("a quantised model cut into calls anywhere agrees as said") {
     INFO(std::string(name_of(type)));
     const quantised_file file(rwkv7::open_checkpoint(original.path()), type, type);
     const auto model = language_model<x070, float>::open(file.path);
-    rwkv7::inline_executor exec;
+    auto exec = one_thread();
     const auto tokens = some_tokens("cut", 64, model.sizes().V);
     const auto in_parts = [&](index_t chunk) {
       state_pool<float> state(model, 1);

@@ -5,10 +5,10 @@
 
 #include <set>
 
-#include "rwkv7/exec/inline.hpp"
 #include "rwkv7/exec/reference.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/compare.hpp"
+#include "support/executors.hpp"
 #include "support/golden_model.hpp"
 #include "support/model_call.hpp"
 #include "support/refused.hpp"
@@ -132,6 +132,6 @@ TEST_CASE("sequences that come and go in slots give what each gives alone") {
   };
   rwkv7::reference_executor reference;
   check(open_golden<x070, double>("n16"), reference, 0.0);
-  rwkv7::inline_executor cpu;
+  auto cpu = one_thread();
   check(open_golden<x070, float>("n16"), cpu, 0.0f);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: optimised
 #include <doctest/doctest.h>
 #include <limits>
 

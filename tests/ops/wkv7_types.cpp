@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// rwkv7-test: optimised
 // The recurrence in bf16, f16 and double, and on states in bf16 and f16.
 #include <doctest/doctest.h>
 
@@ -110,8 +111,10 @@ void check_levels() {
   const auto beside_nan = run(exec, spoilt, T{}, way{});
   for (std::size_t i = 0; i < 2; ++i) {
     const auto third = once[i].size() / 3;
+    std::size_t others = 0;
     for (std::size_t j = 0; j < once[i].size(); ++j)
-      if (j / third != 1) REQUIRE(bits_of(once[i][j]) == bits_of(beside_nan[i][j]));
+      if (j / third != 1 && bits_of(once[i][j]) != bits_of(beside_nan[i][j])) ++others;
+    CHECK(others == 0);
   }
 }
 

@@ -7,6 +7,9 @@
 #   backend/<name>           knows no other back end and no adaptor
 #   top-level headers        are included by no folder
 #   xsimd                    only through backend/cpu/simd.hpp, and core/arch.hpp, which names its architectures
+#
+# And one rule that is not about includes: core/check.hpp alone asks whether there are exceptions, so a header that
+# compiles alone with them does so without.
 cmake_minimum_required(VERSION 3.22)
 
 set(layer_core 0)
@@ -52,6 +55,10 @@ foreach(file IN LISTS files)
     continue()
   endif()
 
+  file(STRINGS ${include}/rwkv7/${file} asks REGEX "RWKV7_EXCEPTIONS|__cpp_exceptions")
+  if(asks AND NOT file MATCHES "^core/(config|check)\\.hpp$")
+    complain("${file} asks for exceptions")
+  endif()
   file(STRINGS ${include}/rwkv7/${file} lines REGEX "^[ \t]*#[ \t]*include")
   foreach(line IN LISTS lines)
     if(NOT line MATCHES "include[ \t]*([<\"])([^>\"]+)[>\"]")

@@ -21,8 +21,9 @@ double relative_l2(const std::vector<A>& got, const std::vector<B>& want) {
   if (got.size() != want.size()) return not_comparable;
   double difference = 0, norm = 0;
   for (std::size_t i = 0; i < want.size(); ++i) {
-    difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(want[i]), 2);
-    norm += std::pow(static_cast<double>(want[i]), 2);
+    const double w = static_cast<double>(want[i]), d = static_cast<double>(got[i]) - w;
+    difference += d * d;
+    norm += w * w;
   }
   return norm == 0 ? std::sqrt(difference) : std::sqrt(difference / norm);
 }

@@ -110,14 +110,15 @@ void for_each_cpu_executor(F&& f) {
 template <class F>
 void for_each_kind(F&& f) {
   rwkv7::reference_executor reference;
-  rwkv7::inline_executor alone;
-  rwkv7::thread_executor threads(3);
+  auto alone = one_thread();
+  rwkv7::thread_executor team(3);
+  any_cpu_executor threads(any_threads{team});
   {
     INFO("reference_executor in double");
     f(reference, 0.0);
   }
   {
-    INFO("inline_executor");
+    INFO("one thread");
     f(alone, 0.0f);
   }
   INFO("thread_executor of 3");

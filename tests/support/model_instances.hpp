@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// language_model<x070>::forward on the executors of the tests, compiled once, in model_instances.cpp.
+/// language_model<x070>::forward on the executors of the tests, compiled once, in model_instances.cpp. On kernels of
+/// the build itself, model/golden_variants.cpp and model/types.cpp run whole models, safety/ and exec/dispatch.cpp
+/// blocks.
 #pragma once
 
 #include "rwkv7/model/language_model.hpp"
@@ -14,8 +16,6 @@
 #define RWKV7_TEST_FORWARD_ALL(EXTERN)                          \
   RWKV7_TEST_FORWARD(EXTERN, double, rwkv7::reference_executor) \
   RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::reference_executor)  \
-  RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::inline_executor)     \
-  RWKV7_TEST_FORWARD(EXTERN, float, rwkv7::thread_executor)     \
   RWKV7_TEST_FORWARD(EXTERN, float, rwkv7_test::any_cpu_executor)
 
 #if !defined(RWKV7_TEST_COMPILE_MODELS)  // a test that is not linked with them says this

@@ -87,12 +87,12 @@ class tensor {
   /// Element i becomes f(i).
   template <class F>
   void generate(F f) {
-    for (index_t i = 0; i < size(); ++i) (*this)[i] = f(i);
+    for_each_place([&](index_t i, std::size_t at) { buffer_[at] = f(i); });
   }
   /// All elements in row-major order.
   std::vector<T> values() const {
     std::vector<T> all(static_cast<std::size_t>(size()));
-    for (index_t i = 0; i < size(); ++i) all[static_cast<std::size_t>(i)] = (*this)[i];
+    for_each_place([&](index_t i, std::size_t at) { all[static_cast<std::size_t>(i)] = buffer_[at]; });
     return all;
   }
   void assign(const std::vector<T>& values) {
@@ -114,6 +114,21 @@ class tensor {
     for (const T x : buffer)
       if (bits_of(x) != bits_of(poison<T>())) return false;
     return true;
+  }
+  /// f(i, place(i)) in row-major order, without a division for every axis.
+  template <class F>
+  void for_each_place(F f) const {
+    index_array index{};
+    index_t at = begin_;
+    for (index_t i = 0, n = size(); i < n; ++i) {
+      f(i, static_cast<std::size_t>(at));
+      for (auto a = static_cast<std::size_t>(Rank); a-- > 0;) {
+        at += strides_[a];
+        if (++index[a] < extents_[a]) break;
+        at -= extents_[a] * strides_[a];
+        index[a] = 0;
+      }
+    }
   }
   std::size_t place(index_t i) const noexcept {
     index_t at = begin_;
