@@ -43,7 +43,11 @@ RWKV7_POISONED_KERNEL(linear)
 RWKV7_POISONED_KERNEL(low_rank)
 RWKV7_POISONED_KERNEL(repeat_kv)
 RWKV7_POISONED_KERNEL(residual_add)
+RWKV7_POISONED_KERNEL(rms_norm)
+RWKV7_POISONED_KERNEL(rope)
+RWKV7_POISONED_KERNEL(rope_table)
 RWKV7_POISONED_KERNEL(squared_relu)
+RWKV7_POISONED_KERNEL(swiglu)
 RWKV7_POISONED_KERNEL(token_shift)
 RWKV7_POISONED_KERNEL(wkv7)
 RWKV7_POISONED_KERNEL(wkv)
@@ -102,7 +106,7 @@ TEST_CASE("every operation on a CPU executor runs a CPU kernel") {
     CHECK_MESSAGE(exec.cpu_kernel_ran(), name);
     ++operations;
   });
-  CHECK(operations == 22);
+  CHECK(operations == 26);
 }
 
 TEST_CASE("every operation on the reference executor runs no CPU kernel, and does not need what they need") {

@@ -183,6 +183,13 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   const auto d1 = o.parameter(type, {D}), d2 = o.parameter(type, {D}), d_kv = o.parameter(type, {H_kv * N});
   const auto r_k = o.parameter(type, {H, N}), matrix = o.parameter(type, {D, C});
   const rwkv7::low_rank_weights low{o.parameter(type, {C, rank}), o.parameter(type, {rank, D}), d1};
+  const auto n1 = o.parameter(type, {N});
+  const index_t half = (N + 1) / 2;  // of a head that rope can turn
+  const auto positions = o.template in<std::int64_t>({B}, 1e6f);
+  const auto frequency = o.template in<double>({half});
+  const auto even = o.in({B, T, H, 2 * half});
+  const auto turned = o.out({B, T, H, 2 * half});
+  const auto cosine = o.out({B, T, half}), sine = o.out({B, T, half});
   const rwkv7::sequences seq = rwkv7::dense{B, T};
 
   visit("bonus", [=](auto& exec) {
@@ -215,7 +222,18 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   });
   visit("repeat_kv", [=](auto& exec) { rwkv7::repeat_kv(exec, rwkv7::repeat_kv_inputs<float>{.x = group}, z); });
   visit("residual_add", [=](auto& exec) { rwkv7::residual_add(exec, rwkv7::residual_add_inputs<float>{.x = x}, y); });
+  visit("rms_norm", [=](auto& exec) {
+    rwkv7::rms_norm(exec, rwkv7::rms_norm_inputs<float>{.x = heads, .weight = n1, .eps = 1e-6}, z);
+  });
+  visit("rope_table", [=](auto& exec) {
+    rwkv7::rope_table(exec, seq, rwkv7::rope_table_inputs<float>{.position = positions, .frequency = frequency},
+                      {.cos = cosine, .sin = sine});
+  });
+  visit("rope", [=](auto& exec) {
+    rwkv7::rope(exec, rwkv7::rope_inputs<float>{.x = even, .cos = cosine, .sin = sine}, turned);
+  });
   visit("squared_relu", [=](auto& exec) { rwkv7::squared_relu(exec, rwkv7::squared_relu_inputs<float>{.x = x}, y); });
+  visit("swiglu", [=](auto& exec) { rwkv7::swiglu(exec, rwkv7::swiglu_inputs<float>{.gate = x, .up = x2}, y); });
   visit("token_shift", [=](auto& exec) {
     rwkv7::token_shift(exec, seq, rwkv7::token_shift_inputs<float, 2>{.x = x, .mix = {c1, c2}}, {.y = {y, y2}},
                        rwkv7::shift_state<float>::in_place(shift));

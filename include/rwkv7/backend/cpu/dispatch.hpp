@@ -19,7 +19,11 @@
 #include "rwkv7/backend/cpu/repeat_kv.hpp"
 #include "rwkv7/backend/cpu/resident_state.hpp"
 #include "rwkv7/backend/cpu/residual_add.hpp"
+#include "rwkv7/backend/cpu/rms_norm.hpp"
+#include "rwkv7/backend/cpu/rope.hpp"
+#include "rwkv7/backend/cpu/rope_table.hpp"
 #include "rwkv7/backend/cpu/squared_relu.hpp"
+#include "rwkv7/backend/cpu/swiglu.hpp"
 #include "rwkv7/backend/cpu/token_shift.hpp"
 #include "rwkv7/backend/cpu/wkv7.hpp"
 #include "rwkv7/core/processor.hpp"
@@ -40,7 +44,10 @@
   operation(low_rank, low_rank_inputs<T>, low_rank_outputs<T>)                                                        \
   operation(repeat_kv, repeat_kv_inputs<T>, view<T, 4>)                                                               \
   operation(residual_add, residual_add_inputs<T>, view<T, 3>)                                                         \
+  operation(rms_norm, rms_norm_inputs<T>, view<T, 4>)                                                                 \
+  operation(rope, rope_inputs<T>, view<T, 4>)                                                                         \
   operation(squared_relu, squared_relu_inputs<T>, view<T, 3>)                                                         \
+  operation(swiglu, swiglu_inputs<T>, view<T, 3>)                                                                     \
   RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 1)                                                                       \
   RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 2)                                                                       \
   RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 3)                                                                       \
@@ -62,10 +69,15 @@
   operation(flush_state, resident_state<T>)                                                                           \
   operation(wkv7, sequences, wkv7_inputs<T>, view<T, 4>, resident_state<T>)
 
+#define RWKV7_DISPATCHED_ROPE_TABLE(operation, T)                                                                     \
+  operation(rope_table, sequences, rope_table_inputs<T>, rope_table_outputs<T>)
+
 // By the names that rwkv7_add_cpu_dispatch has for the types. Those of 16 bits also with a state of their own type.
-#define RWKV7_DISPATCHED_f32(operation) \
-  RWKV7_DISPATCHED_OPERATIONS(operation, float) RWKV7_DISPATCHED_RESIDENT_STATE(operation, float)
-#define RWKV7_DISPATCHED_f64(operation) RWKV7_DISPATCHED_OPERATIONS(operation, double)
+#define RWKV7_DISPATCHED_f32(operation)                                                               \
+  RWKV7_DISPATCHED_OPERATIONS(operation, float) RWKV7_DISPATCHED_RESIDENT_STATE(operation, float)     \
+  RWKV7_DISPATCHED_ROPE_TABLE(operation, float)
+#define RWKV7_DISPATCHED_f64(operation) \
+  RWKV7_DISPATCHED_OPERATIONS(operation, double) RWKV7_DISPATCHED_ROPE_TABLE(operation, double)
 #define RWKV7_DISPATCHED_bf16(operation) \
   RWKV7_DISPATCHED_OPERATIONS(operation, bf16) RWKV7_DISPATCHED_RECURRENCES(operation, bf16, bf16)
 #define RWKV7_DISPATCHED_f16(operation) \
