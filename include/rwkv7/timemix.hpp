@@ -14,6 +14,7 @@
 #include "rwkv7/ops/decay_factor.hpp"
 #include "rwkv7/ops/first_residual.hpp"
 #include "rwkv7/ops/gate.hpp"
+#include "rwkv7/ops/gqa_attention.hpp"
 #include "rwkv7/ops/group_norm.hpp"
 #include "rwkv7/ops/key_update.hpp"
 #include "rwkv7/ops/layer_norm.hpp"

@@ -36,6 +36,7 @@ RWKV7_POISONED_KERNEL(bonus)
 RWKV7_POISONED_KERNEL(decay_factor)
 RWKV7_POISONED_KERNEL(first_residual)
 RWKV7_POISONED_KERNEL(gate)
+RWKV7_POISONED_KERNEL(gqa_attention)
 RWKV7_POISONED_KERNEL(group_norm)
 RWKV7_POISONED_KERNEL(key_update)
 RWKV7_POISONED_KERNEL(layer_norm)
@@ -106,7 +107,7 @@ TEST_CASE("every operation on a CPU executor runs a CPU kernel") {
     CHECK_MESSAGE(exec.cpu_kernel_ran(), name);
     ++operations;
   });
-  CHECK(operations == 26);
+  CHECK(operations == 28);
 }
 
 TEST_CASE("every operation on the reference executor runs no CPU kernel, and does not need what they need") {

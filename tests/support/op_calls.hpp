@@ -46,6 +46,13 @@ class operand_source {
     return make<float>(extents, role::write, 0.5f);
   }
 
+  /// Of slots that had some tokens before, not all as many.
+  view<const std::int64_t, 1> positions(index_t slots) {
+    const auto at = make<std::int64_t>({slots}, role::read, 0);
+    for (index_t i = 0; i < slots; ++i) at(i) = 1000 + 7 * i;
+    return at;
+  }
+
   std::span<std::byte> scratch(std::size_t bytes) {
     return {static_cast<std::byte*>(allocate_(bytes, role::scratch)), bytes};
   }
@@ -185,12 +192,15 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   const rwkv7::low_rank_weights low{o.parameter(type, {C, rank}), o.parameter(type, {rank, D}), d1};
   const auto n1 = o.parameter(type, {N});
   const index_t half = (N + 1) / 2;  // of a head that rope can turn
-  const auto positions = o.template in<std::int64_t>({B}, 1e6f);
+  const auto positions = o.positions(B);
   const auto frequency = o.template in<double>({half});
   const auto even = o.in({B, T, H, 2 * half});
   const auto turned = o.out({B, T, H, 2 * half});
   const auto cosine = o.out({B, T, half}), sine = o.out({B, T, half});
-  const rwkv7::sequences seq = rwkv7::dense{B, T};
+  const auto keys = o.in({B, T + 9, H_kv, N}), values = o.in({B, T + 9, H_kv, N}), group2 = o.in({B, T, H_kv, N});
+  // Rings that are shorter than most calls.
+  const rwkv7::kv_cache<float> cache{o.out({B, H_kv, 11, N}), o.out({B, H_kv, 11, N}), positions};
+  const rwkv7::sequences seq = rwkv7::dense{B, T}, key_seq = rwkv7::dense{B, T + 9};
 
   visit("bonus", [=](auto& exec) {
     rwkv7::bonus(exec, rwkv7::bonus_inputs<float>{.r = heads, .k = group, .v = heads2, .r_k = r_k}, z);
@@ -202,6 +212,14 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
     rwkv7::first_residual(exec, rwkv7::first_residual_inputs<float>{.x = x, .first = x2, .mix = x3}, y);
   });
   visit("gate", [=](auto& exec) { rwkv7::gate(exec, rwkv7::gate_inputs<float>{.x = x, .g = x2}, y); });
+  visit("gqa_attention", [=](auto& exec) {
+    rwkv7::gqa_attention(exec, seq, key_seq,
+                         rwkv7::gqa_attention_inputs<float>{.q = heads, .k = keys, .v = values, .scale = 0.5}, z);
+  });
+  visit("gqa_attention, cached", [=](auto& exec) {
+    rwkv7::gqa_attention(
+        exec, seq, rwkv7::gqa_attention_inputs<float>{.q = heads, .k = group, .v = group2, .scale = 0.5}, z2, cache);
+  });
   visit("group_norm", [=](auto& exec) {
     rwkv7::group_norm(exec, rwkv7::group_norm_inputs<float>{.x = heads, .weight = d1, .bias = d2}, z);
   });

@@ -11,6 +11,7 @@
 #include "rwkv7/backend/cpu/decay_factor.hpp"
 #include "rwkv7/backend/cpu/first_residual.hpp"
 #include "rwkv7/backend/cpu/gate.hpp"
+#include "rwkv7/backend/cpu/gqa_attention.hpp"
 #include "rwkv7/backend/cpu/group_norm.hpp"
 #include "rwkv7/backend/cpu/key_update.hpp"
 #include "rwkv7/backend/cpu/layer_norm.hpp"
@@ -37,6 +38,8 @@
   operation(decay_factor, decay_factor_inputs<T>, view<T, 4>)                                                         \
   operation(first_residual, first_residual_inputs<T>, view<T, 3>)                                                     \
   operation(gate, gate_inputs<T>, view<T, 3>)                                                                         \
+  operation(gqa_attention, sequences, sequences, gqa_attention_inputs<T>, view<T, 4>)                                 \
+  operation(gqa_attention, sequences, gqa_attention_inputs<T>, view<T, 4>, kv_cache<T>)                               \
   operation(group_norm, group_norm_inputs<T>, view<T, 4>)                                                             \
   operation(key_update, key_update_inputs<T>, key_update_outputs<T>)                                                  \
   operation(layer_norm, layer_norm_inputs<T>, view<T, 3>)                                                             \
