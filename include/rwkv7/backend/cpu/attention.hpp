@@ -2,9 +2,9 @@
 /// Softmax attention of some query rows of one sequence and group of heads, block by block of keys (online softmax).
 ///
 /// Blocks begin at multiples of attention_block on the axis of positions, and within a block everything has one order:
-/// a score is the sum of gemm.hpp; the largest score and the sum of weights are over lanes by the place in the block;
-/// values are added key by key. So a query's bits depend on nothing but its keys' positions: not on the queries beside
-/// it, on cuts into calls, or on which keys lie in a ring.
+/// a score is the sum of gemm.hpp; weights are summed in lanes by the place in the block; values are added key by key.
+/// So a query's bits depend on nothing but its keys' positions: not on the queries beside it, on cuts into calls, or on
+/// which keys lie in a ring.
 #pragma once
 
 #include "rwkv7/backend/cpu/gemm.hpp"
@@ -113,11 +113,11 @@ void add_values(const scalar<Arch>* weight, const T* v, index_t stride, index_t 
   }
 }
 
-/// Scores [begin, end) of a row become weights exp(score - largest); what was summed before is scaled to the same
-/// largest score by the factor that is returned.
+/// Scores [begin, end) of a row become weights exp(score - largest), which are added to `sum` lane by lane. What was
+/// summed before is to be scaled to the same largest score by the factor that is returned.
 template <class Arch>
 scalar<Arch> softmax_block(scalar<Arch>* score, index_t begin, index_t end, scalar<Arch>& largest,
-                           scalar<Arch>& sum) noexcept {
+                           scalar<Arch>* sum) noexcept {
   using V = vec<Arch>;
   using S = scalar<Arch>;
   constexpr index_t W = lanes<Arch>;
@@ -145,7 +145,7 @@ scalar<Arch> softmax_block(scalar<Arch>* score, index_t begin, index_t end, scal
     cpu::store<Arch>(score + j, weight);
     added = added + weight;
   }
-  sum = sum * factor + reduce_add<Arch>(added);
+  cpu::store<Arch>(sum, cpu::fma<Arch>(load<Arch>(static_cast<const S*>(sum)), V(factor), added));
   return factor;
 }
 

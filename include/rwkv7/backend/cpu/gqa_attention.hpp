@@ -67,7 +67,7 @@ void attend(const attention_group<T>& group, index_t first, index_t rows) noexce
   constexpr index_t Widest = (max_head_size + W - 1) / W * W;
   const index_t N = group.y.extent(3), step = (N + W - 1) / W * W;
   alignas(64) S query[Most * Widest], total[Most * Widest], part[Most * Widest], score[Most * Block];
-  S largest[Most], sum[Most];
+  S largest[Most], factor[Most], sum[Most * W];
   index_t begin[Most] = {}, end[Most] = {};  // both rise
   const V scale(static_cast<S>(group.in.scale));
   // Values while scores are made, the next keys while values are added: a decode step that reads 100 MB from memory
@@ -80,7 +80,7 @@ void attend(const attention_group<T>& group, index_t first, index_t rows) noexce
     for_lanes<Arch>(N, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(to, at.load(q) * scale); });
     for (index_t n = 0; n < step; n += W) cpu::store<Arch>(total + r * step + n, V(S(0)));
     largest[r] = -static_cast<S>(__builtin_inff());
-    sum[r] = 0;
+    cpu::store<Arch>(sum + r * W, V(S(0)));
     begin[r] = group.first_seen(first + r);
     end[r] = group.position(first + r) + 1;
   }
@@ -99,12 +99,8 @@ void attend(const attention_group<T>& group, index_t first, index_t rows) noexce
     for (index_t r = 0; r < rows; ++r) {
       const index_t low = begin[r] > from ? begin[r] : from, high = end[r] < to ? end[r] : to;
       if (low >= high) continue;
-      const S factor = softmax_block<Arch>(score + r * Block, low - base, high - base, largest[r], sum[r]);
-      S *before = total + r * step, *now = part + r * step;
-      for (index_t n = 0; n < step; n += W) {
-        cpu::store<Arch>(before + n, load<Arch>(static_cast<const S*>(before + n)) * V(factor));
-        cpu::store<Arch>(now + n, V(S(0)));
-      }
+      factor[r] = softmax_block<Arch>(score + r * Block, low - base, high - base, largest[r], sum + r * W);
+      for (index_t n = 0; n < step; n += W) cpu::store<Arch>(part + r * step + n, V(S(0)));
     }
     for (index_t p = from; p < to;) {
       const key_run<T> run = group.run(p, to);
@@ -134,13 +130,14 @@ void attend(const attention_group<T>& group, index_t first, index_t rows) noexce
     for (index_t r = 0; r < rows; ++r) {
       if (begin[r] >= to || end[r] <= from) continue;
       S* const so_far = total + r * step;
+      const S* const now = part + r * step;
       for (index_t n = 0; n < step; n += W)
-        cpu::store<Arch>(so_far + n, load<Arch>(static_cast<const S*>(so_far + n)) +
-                                         load<Arch>(static_cast<const S*>(part + r * step + n)));
+        cpu::store<Arch>(so_far + n, cpu::fma<Arch>(load<Arch>(static_cast<const S*>(so_far + n)), V(factor[r]),
+                                                    load<Arch>(now + n)));
     }
   }
   for (index_t r = 0; r < rows; ++r) {
-    const V inverse(1 / sum[r]);
+    const V inverse(1 / reduce_add<Arch>(load<Arch>(static_cast<const S*>(sum + r * W))));
     const S* from = total + r * step;
     T* y = group.output(first + r);
     for_lanes<Arch>(N, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(y, at.load(from) * inverse); });
