@@ -36,6 +36,7 @@ RWKV7_POISONED_KERNEL(bonus)
 RWKV7_POISONED_KERNEL(decay_factor)
 RWKV7_POISONED_KERNEL(first_residual)
 RWKV7_POISONED_KERNEL(gate)
+RWKV7_POISONED_KERNEL(gqa_attention)
 RWKV7_POISONED_KERNEL(group_norm)
 RWKV7_POISONED_KERNEL(key_update)
 RWKV7_POISONED_KERNEL(layer_norm)
@@ -44,7 +45,11 @@ RWKV7_POISONED_KERNEL(low_rank)
 RWKV7_POISONED_KERNEL(readout)
 RWKV7_POISONED_KERNEL(repeat_kv)
 RWKV7_POISONED_KERNEL(residual_add)
+RWKV7_POISONED_KERNEL(rms_norm)
+RWKV7_POISONED_KERNEL(rope)
+RWKV7_POISONED_KERNEL(rope_table)
 RWKV7_POISONED_KERNEL(squared_relu)
+RWKV7_POISONED_KERNEL(swiglu)
 RWKV7_POISONED_KERNEL(token_shift)
 RWKV7_POISONED_KERNEL(wkv7)
 RWKV7_POISONED_KERNEL(wkv)
@@ -103,7 +108,7 @@ TEST_CASE("every operation on a CPU executor runs a CPU kernel") {
     CHECK_MESSAGE(exec.cpu_kernel_ran(), name);
     ++operations;
   });
-  CHECK(operations == 22);
+  CHECK(operations == 28);
 }
 
 TEST_CASE("every operation on the reference executor runs no CPU kernel, and does not need what they need") {

@@ -46,6 +46,13 @@ class operand_source {
     return make<float>(extents, role::write, 0.5f);
   }
 
+  /// Of slots that had some tokens before, not all as many.
+  view<const std::int64_t, 1> positions(index_t slots) {
+    const auto at = make<std::int64_t>({slots}, role::read, 0);
+    for (index_t i = 0; i < slots; ++i) at(i) = 1000 + 7 * i;
+    return at;
+  }
+
   std::span<std::byte> scratch(std::size_t bytes) {
     return {static_cast<std::byte*>(allocate_(bytes, role::scratch)), bytes};
   }
@@ -183,7 +190,17 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   const auto d1 = o.parameter(type, {D}), d2 = o.parameter(type, {D}), d_kv = o.parameter(type, {H_kv * N});
   const auto r_k = o.parameter(type, {H, N}), matrix = o.parameter(type, {D, C});
   const rwkv7::low_rank_weights low{o.parameter(type, {C, rank}), o.parameter(type, {rank, D}), d1};
-  const rwkv7::sequences seq = rwkv7::dense{B, T};
+  const auto n1 = o.parameter(type, {N});
+  const index_t half = (N + 1) / 2;  // of a head that rope can turn
+  const auto positions = o.positions(B);
+  const auto frequency = o.template in<double>({half});
+  const auto even = o.in({B, T, H, 2 * half});
+  const auto turned = o.out({B, T, H, 2 * half});
+  const auto cosine = o.out({B, T, half}), sine = o.out({B, T, half});
+  const auto keys = o.in({B, T + 9, H_kv, N}), values = o.in({B, T + 9, H_kv, N}), group2 = o.in({B, T, H_kv, N});
+  // Rings that are shorter than most calls.
+  const rwkv7::kv_cache<float> cache{o.out({B, H_kv, 11, N}), o.out({B, H_kv, 11, N}), positions};
+  const rwkv7::sequences seq = rwkv7::dense{B, T}, key_seq = rwkv7::dense{B, T + 9};
 
   const rwkv7::readout_inputs<float> readout{
       .x = heads, .weight = d1, .bias = d2, .r = heads2, .k = group, .v = group, .r_k = r_k, .g = heads2};
@@ -198,6 +215,14 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
     rwkv7::first_residual(exec, rwkv7::first_residual_inputs<float>{.x = x, .first = x2, .mix = x3}, y);
   });
   visit("gate", [=](auto& exec) { rwkv7::gate(exec, rwkv7::gate_inputs<float>{.x = x, .g = x2}, y); });
+  visit("gqa_attention", [=](auto& exec) {
+    rwkv7::gqa_attention(exec, seq, key_seq,
+                         rwkv7::gqa_attention_inputs<float>{.q = heads, .k = keys, .v = values, .scale = 0.5}, z);
+  });
+  visit("gqa_attention, cached", [=](auto& exec) {
+    rwkv7::gqa_attention(
+        exec, seq, rwkv7::gqa_attention_inputs<float>{.q = heads, .k = group, .v = group2, .scale = 0.5}, z2, cache);
+  });
   visit("group_norm", [=](auto& exec) {
     rwkv7::group_norm(exec, rwkv7::group_norm_inputs<float>{.x = heads, .weight = d1, .bias = d2}, z);
   });
@@ -218,7 +243,18 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   });
   visit("repeat_kv", [=](auto& exec) { rwkv7::repeat_kv(exec, rwkv7::repeat_kv_inputs<float>{.x = group}, z); });
   visit("residual_add", [=](auto& exec) { rwkv7::residual_add(exec, rwkv7::residual_add_inputs<float>{.x = x}, y); });
+  visit("rms_norm", [=](auto& exec) {
+    rwkv7::rms_norm(exec, rwkv7::rms_norm_inputs<float>{.x = heads, .weight = n1, .eps = 1e-6}, z);
+  });
+  visit("rope_table", [=](auto& exec) {
+    rwkv7::rope_table(exec, seq, rwkv7::rope_table_inputs<float>{.position = positions, .frequency = frequency},
+                      {.cos = cosine, .sin = sine});
+  });
+  visit("rope", [=](auto& exec) {
+    rwkv7::rope(exec, rwkv7::rope_inputs<float>{.x = even, .cos = cosine, .sin = sine}, turned);
+  });
   visit("squared_relu", [=](auto& exec) { rwkv7::squared_relu(exec, rwkv7::squared_relu_inputs<float>{.x = x}, y); });
+  visit("swiglu", [=](auto& exec) { rwkv7::swiglu(exec, rwkv7::swiglu_inputs<float>{.gate = x, .up = x2}, y); });
   visit("token_shift", [=](auto& exec) {
     rwkv7::token_shift(exec, seq, rwkv7::token_shift_inputs<float, 2>{.x = x, .mix = {c1, c2}}, {.y = {y, y2}},
                        rwkv7::shift_state<float>::in_place(shift));

@@ -11,6 +11,7 @@
 #include "rwkv7/backend/cpu/decay_factor.hpp"
 #include "rwkv7/backend/cpu/first_residual.hpp"
 #include "rwkv7/backend/cpu/gate.hpp"
+#include "rwkv7/backend/cpu/gqa_attention.hpp"
 #include "rwkv7/backend/cpu/group_norm.hpp"
 #include "rwkv7/backend/cpu/key_update.hpp"
 #include "rwkv7/backend/cpu/layer_norm.hpp"
@@ -20,7 +21,11 @@
 #include "rwkv7/backend/cpu/repeat_kv.hpp"
 #include "rwkv7/backend/cpu/resident_state.hpp"
 #include "rwkv7/backend/cpu/residual_add.hpp"
+#include "rwkv7/backend/cpu/rms_norm.hpp"
+#include "rwkv7/backend/cpu/rope.hpp"
+#include "rwkv7/backend/cpu/rope_table.hpp"
 #include "rwkv7/backend/cpu/squared_relu.hpp"
+#include "rwkv7/backend/cpu/swiglu.hpp"
 #include "rwkv7/backend/cpu/token_shift.hpp"
 #include "rwkv7/backend/cpu/wkv7.hpp"
 #include "rwkv7/core/processor.hpp"
@@ -34,6 +39,8 @@
   operation(decay_factor, decay_factor_inputs<T>, view<T, 4>)                                                         \
   operation(first_residual, first_residual_inputs<T>, view<T, 3>)                                                     \
   operation(gate, gate_inputs<T>, view<T, 3>)                                                                         \
+  operation(gqa_attention, sequences, sequences, gqa_attention_inputs<T>, view<T, 4>)                                 \
+  operation(gqa_attention, sequences, gqa_attention_inputs<T>, view<T, 4>, kv_cache<T>)                               \
   operation(group_norm, group_norm_inputs<T>, view<T, 4>)                                                             \
   operation(key_update, key_update_inputs<T>, key_update_outputs<T>)                                                  \
   operation(layer_norm, layer_norm_inputs<T>, view<T, 3>)                                                             \
@@ -42,7 +49,10 @@
   operation(readout, readout_inputs<T>, view<T, 4>)                                                                   \
   operation(repeat_kv, repeat_kv_inputs<T>, view<T, 4>)                                                               \
   operation(residual_add, residual_add_inputs<T>, view<T, 3>)                                                         \
+  operation(rms_norm, rms_norm_inputs<T>, view<T, 4>)                                                                 \
+  operation(rope, rope_inputs<T>, view<T, 4>)                                                                         \
   operation(squared_relu, squared_relu_inputs<T>, view<T, 3>)                                                         \
+  operation(swiglu, swiglu_inputs<T>, view<T, 3>)                                                                     \
   RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 1)                                                                       \
   RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 2)                                                                       \
   RWKV7_DISPATCHED_TOKEN_SHIFT(operation, T, 3)                                                                       \
@@ -64,10 +74,15 @@
   operation(flush_state, resident_state<T>)                                                                           \
   operation(wkv7, sequences, wkv7_inputs<T>, view<T, 4>, resident_state<T>)
 
+#define RWKV7_DISPATCHED_ROPE_TABLE(operation, T)                                                                     \
+  operation(rope_table, sequences, rope_table_inputs<T>, rope_table_outputs<T>)
+
 // By the names that rwkv7_add_cpu_dispatch has for the types. Those of 16 bits also with a state of their own type.
-#define RWKV7_DISPATCHED_f32(operation) \
-  RWKV7_DISPATCHED_OPERATIONS(operation, float) RWKV7_DISPATCHED_RESIDENT_STATE(operation, float)
-#define RWKV7_DISPATCHED_f64(operation) RWKV7_DISPATCHED_OPERATIONS(operation, double)
+#define RWKV7_DISPATCHED_f32(operation)                                                               \
+  RWKV7_DISPATCHED_OPERATIONS(operation, float) RWKV7_DISPATCHED_RESIDENT_STATE(operation, float)     \
+  RWKV7_DISPATCHED_ROPE_TABLE(operation, float)
+#define RWKV7_DISPATCHED_f64(operation) \
+  RWKV7_DISPATCHED_OPERATIONS(operation, double) RWKV7_DISPATCHED_ROPE_TABLE(operation, double)
 #define RWKV7_DISPATCHED_bf16(operation) \
   RWKV7_DISPATCHED_OPERATIONS(operation, bf16) RWKV7_DISPATCHED_RECURRENCES(operation, bf16, bf16)
 #define RWKV7_DISPATCHED_f16(operation) \
