@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// rwkv7-test: optimised
 // exp, expm1, tanh and sigmoid against double, in units of the last place of the float result.
 #include "rwkv7/backend/cpu/math.hpp"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// rwkv7-test: optimised
 // Whole models in every format: the same parameters and logits to the last bit, there and back.
 #include <doctest/doctest.h>
 

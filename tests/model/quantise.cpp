@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// rwkv7-test: optimised
 // Quantised checkpoints: made, written, opened, run, refused.
 #include "rwkv7/model/quantise.hpp"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// rwkv7-test: optimised
 // rwkv7-test: no exceptions
 // What is chosen, and how often, against probabilities computed here from the definition.
 #include "rwkv7/model/sampler.hpp"

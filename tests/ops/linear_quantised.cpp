@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// rwkv7-test: optimised
 // linear with matrices in every quantised format, against the reference executor on the same bytes.
 #include <doctest/doctest.h>
 

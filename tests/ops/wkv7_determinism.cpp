@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// rwkv7-test: optimised
 #include <doctest/doctest.h>
 #include <limits>
 

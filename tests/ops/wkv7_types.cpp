@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// rwkv7-test: optimised
 // The recurrence in bf16, f16 and double, and on states in bf16 and f16.
 #include <doctest/doctest.h>
 

@@ -10,7 +10,7 @@ namespace rwkv7_test::pickle {
 
 using namespace std::string_literals;
 
-// Not inline: in a program of clang 14 at -O0 such come to be after the strings that tests make of them.
+// Not inline, so that they are there before the strings which a test makes of them.
 const std::string proto = "\x80\x02", stop = ".", mark = "(", none = "N", dict = "}", setitem = "s", setitems = "u",
                   tuple = "t", reduce = "R", persistent_id = "Q", build = "b";
 
