@@ -18,10 +18,10 @@ struct param {
   RWKV7_INLINE param(const weights<2>& w, index_t i) noexcept
       : data(static_cast<const char*>(w.data()) + i * w.stride(0) * static_cast<index_t>(size_of(w.type()))),
         type(w.type()) {}
-  /// The vector from element `first` on.
+  /// The vector from element `first` on; of an absent one, nothing.
   RWKV7_INLINE param from(index_t first) const noexcept {
     param p = *this;
-    p.data = static_cast<const char*>(data) + first * static_cast<index_t>(size_of(type));
+    if (data) p.data = static_cast<const char*>(data) + first * static_cast<index_t>(size_of(type));
     return p;
   }
 
