@@ -292,7 +292,7 @@ class Model:
         y = y.reshape(len(h), -1)
         if on.gate != 'none':
             y = y * ((on.gate == 'one_plus_sigmoid') + low_rank('g', mixed['g'], sigmoid))
-        # The published inference program has no bias here, nor has any published model; training adds it.
+        # The published inference program leaves out a bias here; training adds it, and so does this.
         return project('output', y)
 
     def attention(self, layer, h, carried, positions):
