@@ -9,11 +9,12 @@ namespace {
 using namespace rwkv7;
 
 const int registered = [] {
-  add_operation("first_residual", {.inputs = 3, .outputs = 1, .parameters = 0, .flops_per_channel = 23},
-                [](auto& exec, auto& z) {
-                  using T = typename std::remove_reference_t<decltype(z)>::element;
-                  first_residual(exec, first_residual_inputs<T>{.x = z.x(0), .first = z.x(1), .mix = z.x(2)}, z.y(0));
-                });
+  add_operation(
+      "first_residual", {.inputs = 3, .outputs = 1, .parameters = 0, .flops_per_channel = 23}, [](auto& exec, auto& z) {
+        using T = typename std::remove_reference_t<decltype(z)>::element;
+        first_residual(exec, first_residual_inputs<T>{.x = z.x_heads(0), .first = z.x_heads(1), .mix = z.x_heads(2)},
+                       z.y_heads(0));
+      });
   return 0;
 }();
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// exp, expm1, tanh and sigmoid against double, in units of the last place of the float result.
+// exp, expm1, tanh, sigmoid and softplus against double, in units of the last place of the float result.
 #include "rwkv7/backend/cpu/math.hpp"
 
 #include <doctest/doctest.h>
@@ -55,6 +55,16 @@ struct sigmoid_function {
     return cpu::sigmoid<Arch>(x);
   }
   static double exact(double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }
+};
+
+struct softplus_function {
+  static constexpr const char* name = "softplus";
+  static constexpr double bound = 3;
+  template <class Arch>
+  static cpu::vec<Arch> on_registers(const cpu::vec<Arch>& x) {
+    return cpu::softplus<Arch>(x);
+  }
+  static double exact(double x) { return std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x))); }
 };
 
 template <class Function, class Arch>
@@ -144,7 +154,7 @@ void for_floats(float from, float to, std::uint32_t step, F& f) {
 }  // namespace
 
 TEST_CASE_TEMPLATE("the error stays within the bound that the header states", Function, exp_function, expm1_function,
-                   tanh_function, sigmoid_function) {
+                   tanh_function, sigmoid_function, softplus_function) {
   measurement<Function> errors;
   for_floats(0.0f, infinity, 2003, errors);  // all magnitudes
   for_floats(0.01f, 110.0f, 257, errors);    // where the functions live

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "rwkv7/quant/pack.hpp"
 #include "support/refused.hpp"
 #include "support/tokenwise.hpp"
 
@@ -120,6 +121,42 @@ TEST_CASE("weights of an input that is zero are not read, when there is one row"
   for (index_t o = 0; o < 40; ++o) CHECK(y[o] == 68.0f);
 }
 
+TEST_CASE("linear adds a bias to the finished sum, whatever the weights are") {
+  const problem p{.T = 9, .N = 160, .out = 37};
+  const parameter<1> bias({p.out}, dtype::bf16, "bias", 0, 1);
+  const auto add = [&](auto& exec, const weights<2>& weight) {
+    tensor<float, 3> x({p.B, p.T, p.N}), y({p.B, p.T, p.out}), want = y;
+    p.fill(x, "x");
+    linear(exec, linear_inputs<float>{.x = x, .weight = weight}, want.out());
+    linear(exec, linear_inputs<float>{.x = x, .weight = weight, .bias = bias}, y.out());
+    for (index_t i = 0; i < y.size(); ++i) CHECK(y[i] == want[i] + static_cast<float>(bias[i % p.out]));
+  };
+  const auto weight = weight_of(p), stored = weight_by_inputs(p);
+  std::vector<std::byte> packed(quantised_size(dtype::int8, p.out, p.N));
+  const std::vector<float> values = pattern("weight", p.out * p.N, 0, 1);
+  quant::pack(dtype::int8, view<const float, 2>(values.data(), {p.out, p.N}), packed);
+  for_each_cpu_executor([&](auto& exec) {
+    add(exec, weight);
+    add(exec, weights<2>(stored).transposed());
+    add(exec, weights<2>(packed.data(), dtype::int8, {p.out, p.N}));
+  });
+  check_definition(
+      {p},
+      [&](auto& exec, const problem& q, auto zero) {
+        using T = decltype(zero);
+        tensor<T, 3> x({q.B, q.T, q.N}), y({q.B, q.T, q.out});
+        q.fill(x, "x");
+        linear(exec, linear_inputs<T>{.x = x, .weight = weight, .bias = bias}, y.out());
+        return collect<T>(y);
+      },
+      [&](const problem& q) {
+        auto y = formula(q);
+        for (std::size_t i = 0; i < y[0].size(); ++i)
+          y[0][i] += static_cast<double>(bias[static_cast<index_t>(i) % q.out]);
+        return y;
+      });
+}
+
 TEST_CASE("linear does not depend on threads, neighbours or cuts") {
   for (const auto type : dtypes) check_determinism({.B = 3, .T = 40, .N = 129, .out = 611, .type = type}, run);
 }
@@ -156,6 +193,16 @@ TEST_CASE("linear names the operand that is wrong and writes nothing") {
   refuses("rwkv7::linear: y overlaps x", slice(y.in(), 2, 0, 4), w, y.out());
   refuses("rwkv7::linear: y axis 0: stride 0 cannot be written (a broadcast tensor is read only)", x, w,
           view<float, 3>(y.out().data(), {2, 3, 5}, {0, 5, 1}));
+}
+
+TEST_CASE("linear names a bias of another length") {
+  tensor<float, 3> x({2, 3, 4}), y({2, 3, 5});
+  tensor<float, 2> weight({5, 4});
+  tensor<float, 1> bias({4});
+  const linear_inputs<float> in{.x = x, .weight = weight.in(), .bias = bias.in()};
+  check_refused("rwkv7::linear: bias axis out: got 4, want 5", validate_linear(in, y.out()),
+                [&](auto& exec) { linear(exec, in, y.out()); });
+  CHECK(y.untouched());
 }
 
 TEST_CASE("linear reads and writes interleaved slices of one buffer") {

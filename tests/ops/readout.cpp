@@ -135,6 +135,17 @@ TEST_CASE("each step may be left out; those that are not give the bits of group_
   });
 }
 
+TEST_CASE("without norm x is multiplied by a scale; something may be added to the gate") {
+  for_each_executor([](auto& exec, auto zero) {
+    using T = decltype(zero);
+    const T x[] = {1, 2, 3, 4}, g[] = {0, 1, -1, 0.5};
+    T y[4] = {};
+    const auto head = [](auto* at) { return view<std::remove_pointer_t<decltype(at)>, 4>(at, {1, 1, 1, 4}); };
+    readout(exec, readout_inputs<T>{.x = head(x), .scale = 0.5, .g = head(g), .gate_offset = 1}, head(y));
+    CHECK(std::vector<T>(y, y + 4) == std::vector<T>{0.5, 2, 0, 3});
+  });
+}
+
 TEST_CASE("readout in place gives the bits of out of place") { check_in_place(problems_with_heads(), run); }
 
 TEST_CASE("readout does not depend on threads, neighbours or cuts") {

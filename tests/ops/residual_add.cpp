@@ -20,19 +20,34 @@ constexpr auto run = [](auto& exec, const problem& p, auto zero) {
   return collect<T>(y);
 };
 
+constexpr auto run_scaled = [](auto& exec, const problem& p, auto zero) {
+  using T = decltype(zero);
+  tensor<T, 3> x({p.B, p.T, p.channels()}, p.how), y = x;
+  p.fill(x, "x");
+  p.fill(y, "y");
+  residual_add(exec, residual_add_inputs<T>{.x = x, .scale = 0.2}, y.out());
+  return collect<T>(y);
+};
+
+template <bool Scaled = false>
 outputs<double> formula(const problem& p) {
   const index_t size = p.B * p.T * p.channels();
   const auto x = pattern("x", size, 0, unit_scale), y = pattern("y", size, 0, unit_scale);
   std::vector<double> sum;
-  for (std::size_t i = 0; i < x.size(); ++i) sum.push_back(double(y[i]) + double(x[i]));
+  for (std::size_t i = 0; i < x.size(); ++i) sum.push_back(double(y[i]) + (Scaled ? 0.2 : 1) * double(x[i]));
   return {sum};
 }
 
 }  // namespace
 
 TEST_CASE("residual_add adds to what is there") {
-  check_definition(problems(), run, formula);
+  check_definition(problems(), run, formula<>);
   check_rounded_once(problems(), run);
+}
+
+TEST_CASE("residual_add may scale what it adds") {
+  check_definition(problems(), run_scaled, formula<true>);
+  check_cpu(problems(), run_scaled, by_relative_l2, [](auto&) { return budget::elementwise * budget::unit_roundoff; });
 }
 
 TEST_CASE("residual_add on a cpu is rounded once") {

@@ -181,7 +181,8 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   const auto [B, T, H, H_kv, N, C, rank] = s;
   const index_t D = H * N;
   const auto x = o.in({B, T, C}), x2 = o.in({B, T, C}), x3 = o.in({B, T, C});
-  const auto heads = o.in({B, T, H, N}), heads2 = o.in({B, T, H, N}), group = o.in({B, T, H_kv, N});
+  const auto heads = o.in({B, T, H, N}), heads2 = o.in({B, T, H, N}), group = o.in({B, T, H_kv, N}),
+             group2 = o.in({B, T, H_kv, N});
   const auto y = o.out({B, T, C}), y2 = o.out({B, T, C}), hidden = o.out({B, T, rank});
   const auto z = o.out({B, T, H, N}), z2 = o.out({B, T, H, N}), z3 = o.out({B, T, H, N});
   const auto shift = o.out({B, C});
@@ -212,7 +213,7 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
     rwkv7::decay_factor(exec, rwkv7::decay_factor_inputs<float>{.w = rwkv7::decay<float>::logit(heads)}, z);
   });
   visit("first_residual", [=](auto& exec) {
-    rwkv7::first_residual(exec, rwkv7::first_residual_inputs<float>{.x = x, .first = x2, .mix = x3}, y);
+    rwkv7::first_residual(exec, rwkv7::first_residual_inputs<float>{.x = group, .first = group2, .mix = heads}, z);
   });
   visit("gate", [=](auto& exec) { rwkv7::gate(exec, rwkv7::gate_inputs<float>{.x = x, .g = x2}, y); });
   visit("gqa_attention", [=](auto& exec) {

@@ -12,6 +12,7 @@ template <class T>
 struct linear_inputs {
   view<const T, 3> x = detail::missing<T, "x">();      // [B, T, in]
   weights<2> weight = detail::missing<T, "weight">();  // [out, in]
+  weights<1> bias{};                                   // [out], or absent
 };
 
 }  // namespace rwkv7

@@ -10,6 +10,7 @@ namespace rwkv7 {
 template <class T>
 struct residual_add_inputs {
   view<const T, 3> x = detail::missing<T, "x">();  // [B, T, C]
+  double scale = 1;                                // of x
 };
 
 }  // namespace rwkv7

@@ -18,8 +18,6 @@ diagnosis validate_key_update(const key_update_inputs<T>& in, const key_update_o
   check.operand("eta", in.eta, {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
       .operand("k", in.k, {{"B", B}, {"T", tokens}, {"H_kv", H_kv}, {"N", N}})
       .grouped("k", H, H_kv)
-      .operand("k_k", in.k_k, {{"H_kv N", H_kv * N}})
-      .operand("k_a", in.k_a, {{"H N", H * N}})
       .operand("y.k", out.k, {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
       .operand("y.a", out.a, {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
       .operand("y.b", out.b, {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
@@ -41,18 +39,30 @@ diagnosis validate_key_update(const key_update_inputs<T>& in, const key_update_o
       .disjoint("y.a", out.a, "k_a", in.k_a)
       .disjoint("y.b", out.b, "k_k", in.k_k)
       .disjoint("y.b", out.b, "k_a", in.k_a);
+  if (in.k_k && in.k_k.extent(0) != H * N) check.operand("k_k", in.k_k, {{"H_kv N", H_kv * N}});
+  if (in.k_k) check.unit_stride("k_k", "H_kv N", in.k_k);
+  if (in.rule == key_rule::k_a) {
+    check.operand("k_a", in.k_a, {{"H N", H * N}});
+  } else {
+    check.operand("w", in.w, {{"B", B}, {"T", tokens}, {"H", H}, {"N", N}})
+        .disjoint("y.k", out.k, "w", in.w)
+        .disjoint("y.a", out.a, "w", in.w)
+        .disjoint("y.b", out.b, "w", in.w);
+  }
   return check.result();
 }
 
 /// From projected keys to what the recurrence removes and writes.
 ///
 ///   q  = k ⊙ k_k            kk = q / max(‖q‖₂, eps) per head
-///   k' = k ⊙ (1 + (eta - 1) ⊙ k_a)
+///   k' = k ⊙ (1 + (eta - 1) ⊙ k_a), or k ⊙ (1 - ω + eta), or k ⊙ (1 - w + eta): the rule
 ///   a  = -kk                b = kk ⊙ eta
 ///
 ///   k         [B, T, H_kv, N]  read; head h uses k of head h / (H / H_kv)
 ///   eta       [B, T, H, N]  read; in (0, 1); called `a` in RWKV-LM
-///   k_k k_a   [H_kv N], [H N]  read; f32, f16 or bf16
+///   k_k       [H_kv N] or, where the heads of a group have their own, [H N]  read, or absent: 1; f32, f16 or bf16
+///   k_a       [H N]  read, likewise
+///   w         [B, T, H, N]  read by the rules that want it; logits as in decay<T>::logit
 ///   k' a b    [B, T, H, N]  overwritten; k' may be k, b may be eta, otherwise no overlap
 ///
 /// Errors: rwkv7::error before anything is written. Cost: about 9 N flops per head and token. Allocates nothing.

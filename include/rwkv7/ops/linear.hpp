@@ -13,24 +13,26 @@ namespace rwkv7 {
 template <class T>
 diagnosis validate_linear(const linear_inputs<T>& in, const std::type_identity_t<view<T, 3>>& y) noexcept {
   const index_t B = in.x.extent(0), tokens = in.x.extent(1);
-  return checker("linear")
-      .operand("x", in.x, {{"B", B}, {"T", tokens}, {"in", in.x.extent(2)}})
+  checker check("linear");
+  check.operand("x", in.x, {{"B", B}, {"T", tokens}, {"in", in.x.extent(2)}})
       .matrix("weight", in.weight, {{"out", in.weight.extent(0)}, {"in", in.x.extent(2)}})
       .operand("y", y, {{"B", B}, {"T", tokens}, {"out", in.weight.extent(0)}})
       .writable("y", y)
       .disjoint("y", y, "x", in.x)
-      .disjoint("y", y, "weight", in.weight)
-      .result();
+      .disjoint("y", y, "weight", in.weight);
+  if (in.bias) check.operand("bias", in.bias, {{"out", in.weight.extent(0)}}).disjoint("y", y, "bias", in.bias);
+  return check.result();
 }
 
-/// A dense layer without bias, the weight as torch stores it.
+/// A dense layer, the weight as torch stores it.
 ///
-///   y = weight x
+///   y = weight x + bias
 ///
 ///   x       [B, T, in]  read
 ///   weight  [out, in]  read; f32, f16 or bf16, used exactly, or quantised (core/quantised.hpp): then `in` is a
 ///           multiple of quantised_block. With stride 1 along `out` (weights::by_inputs) few rows at a time do not read
 ///           the weights of an input that is zero
+///   bias    [out]  read, or absent; f32, f16 or bf16
 ///   y       [B, T, out]  overwritten; must not overlap x
 ///
 /// Errors: rwkv7::error before anything is written. Cost: 2 in · out flops per token. Allocates nothing.

@@ -46,10 +46,10 @@ diagnosis validate_readout(const readout_inputs<T>& in, const std::type_identity
 /// What time-mix does to the output of the recurrence, in one pass: group_norm, bonus and gate, each where its operands
 /// are given.
 ///
-///   y_h = (norm(x_h) + (Σ_j r_j k_j r_k,j) v) ⊙ g_h
+///   y_h = (norm(x_h) + (Σ_j r_j k_j r_k,j) v) ⊙ (gate_offset + g_h)
 ///
 ///   x            [B, T, H, N]  read
-///   weight bias  [H N]  read; f32, f16 or bf16; both or none (norm(x) = x)
+///   weight bias  [H N]  read; f32, f16 or bf16; both or none: norm(x) = scale · x
 ///   r            [B, T, H, N]  read
 ///   k v          [B, T, H_k, N], [B, T, H_v, N]  read; head h uses head h / (H / H_k), h / (H / H_v)
 ///   r_k          [H, N]  read; f32, f16 or bf16; with r, k and v, or none of the four (no bonus)

@@ -23,7 +23,7 @@ diagnosis validate_residual_add(const residual_add_inputs<T>& in, const std::typ
 
 /// The residual connection around a block.
 ///
-///   y += x
+///   y += scale · x
 ///
 ///   x   [B, T, C]  read
 ///   y   [B, T, C]  accumulated into; must not overlap x

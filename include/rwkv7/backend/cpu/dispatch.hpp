@@ -37,7 +37,7 @@
 #define RWKV7_DISPATCHED_OPERATIONS(operation, T)                                                                     \
   operation(bonus, bonus_inputs<T>, view<T, 4>)                                                                       \
   operation(decay_factor, decay_factor_inputs<T>, view<T, 4>)                                                         \
-  operation(first_residual, first_residual_inputs<T>, view<T, 3>)                                                     \
+  operation(first_residual, first_residual_inputs<T>, view<T, 4>)                                                     \
   operation(gate, gate_inputs<T>, view<T, 3>)                                                                         \
   operation(gqa_attention, sequences, sequences, gqa_attention_inputs<T>, view<T, 4>)                                 \
   operation(gqa_attention, sequences, gqa_attention_inputs<T>, view<T, 4>, kv_cache<T>)                               \

@@ -8,16 +8,18 @@
 namespace rwkv7::backend::cpu {
 
 template <class Arch, cpu_executor Exec, activation_element T>
-void first_residual_kernel(tag<Arch>, Exec& exec, const first_residual_inputs<T>& in, const view<T, 3>& y) {
+void first_residual_kernel(tag<Arch>, Exec& exec, const first_residual_inputs<T>& in, const view<T, 4>& y) {
   using A = registers_for<Arch, T>;
-  const index_t D = y.extent(2);
-  for_rows(exec, y.extent(0), y.extent(1), row_grain(4 * D), [&](index_t b, index_t t) noexcept {
-    const T *x = in.x.at(b, t, 0), *first = in.first.at(b, t, 0), *mix = in.mix.at(b, t, 0);
-    T* p = y.at(b, t, 0);
-    for_lanes<A>(D, [&](auto at) RWKV7_INLINE_LAMBDA {
-      const vec<A> own = at.load(x);
-      at.store(p, cpu::fma<A>(at.load(first) - own, cpu::sigmoid<A>(at.load(mix)), own));
-    });
+  const index_t H = y.extent(2), N = y.extent(3), group = H > 0 ? H / in.x.extent(2) : 1;
+  for_rows(exec, y.extent(0), y.extent(1), row_grain(4 * H * N), [&](index_t b, index_t t) noexcept {
+    for (index_t h = 0; h < H; ++h) {
+      const T *x = in.x.at(b, t, h / group, 0), *first = in.first.at(b, t, h / group, 0), *mix = in.mix.at(b, t, h, 0);
+      T* p = y.at(b, t, h, 0);
+      for_lanes<A>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
+        const vec<A> own = at.load(x);
+        at.store(p, cpu::fma<A>(at.load(first) - own, cpu::sigmoid<A>(at.load(mix)), own));
+      });
+    }
   });
 }
 

@@ -83,11 +83,7 @@ void gemm_columns(const view<const X, 3>& x, const view<const W, 2>& m, const we
     const first_lanes<Arch> at[1] = {{d, last - d}};
     for (index_t row = from; row < to; ++row) column_tile<Arch, 1, 1>(x, m, row, at, y);
   }
-  for (index_t row = begin; bias && row < end; ++row) {
-    scalar<Arch>* const out = y.at(row / y.extent(1), row % y.extent(1), first);
-    const param p = param(bias).from(first);
-    for_lanes<Arch>(last - first, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(out, at.load(out) + p.load(at)); });
-  }
+  add_bias<Arch>(bias, begin, end, first, last, y);
 }
 
 }  // namespace rwkv7::backend::cpu

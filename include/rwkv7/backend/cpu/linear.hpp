@@ -4,6 +4,7 @@
 #include "rwkv7/backend/cpu/gemm.hpp"
 #include "rwkv7/backend/cpu/gemm_by_inputs.hpp"
 #include "rwkv7/backend/cpu/parallel.hpp"
+#include "rwkv7/backend/cpu/params.hpp"
 #include "rwkv7/backend/cpu/pieces.hpp"
 #include "rwkv7/backend/cpu/quantised.hpp"
 #include "rwkv7/operands/linear.hpp"
@@ -22,8 +23,9 @@ void linear_kernel(tag<Arch>, Exec& exec, const linear_inputs<T>& in, const view
     return for_ranges(exec, y.extent(2), quantised_grain, panel_rows, [&](index_t begin, index_t end) noexcept {
       in_pieces<A>(y, 0, rows, begin, end, panel_rows,
                    [&](index_t row, index_t row_end, index_t first, index_t last, const auto& to) noexcept {
-                     if (row < row_end)
-                       quantised_products<A>(product_rows<A, T>{in.x, to, row, row_end}, in.weight, first, last);
+                     if (row == row_end) return;
+                     quantised_products<A>(product_rows<A, T>{in.x, to, row, row_end}, in.weight, first, last);
+                     add_bias<A>(in.bias, row, row_end, first, last, to);
                    });
     });
   }
@@ -35,6 +37,7 @@ void linear_kernel(tag<Arch>, Exec& exec, const linear_inputs<T>& in, const view
                        gemm_by_inputs<A>(in.x, weight, row, row_end, first, last, to);
                      else
                        gemm_rows<A>(in.x, weight, row, row_end, first, last, to);
+                     add_bias<A>(in.bias, row, row_end, first, last, to);
                    });
     });
   });

@@ -114,4 +114,25 @@ RWKV7_INLINE vec<Arch> tanh(const vec<Arch>& x) noexcept {
   }
 }
 
+/// log(1 + exp(x)) = max(x, 0) + log(1 + e) with e = exp(-|x|), and log(1 + e) = 2 atanh(e / (2 + e)) as a series.
+template <class Arch>
+RWKV7_INLINE vec<Arch> softplus(const vec<Arch>& x) noexcept {
+  using V = vec<Arch>;
+  const V e = cpu::exp<Arch>(-xsimd::abs(x));
+  const V linear = xsimd::select(x < V(0.0f), V(0.0f), x);
+  if constexpr (computes_in_double<Arch>) {
+    return linear + each_lane<Arch>(::log1p, e);
+  } else {
+    const V s = e / (V(2.0f) + e), z = s * s;  // at most 1/9
+    V p(2.0f / 15);
+    p = cpu::fma<Arch>(p, z, V(2.0f / 13));
+    p = cpu::fma<Arch>(p, z, V(2.0f / 11));
+    p = cpu::fma<Arch>(p, z, V(2.0f / 9));
+    p = cpu::fma<Arch>(p, z, V(2.0f / 7));
+    p = cpu::fma<Arch>(p, z, V(2.0f / 5));
+    p = cpu::fma<Arch>(p, z, V(2.0f / 3));
+    return linear + cpu::fma<Arch>(p * z, s, s + s);
+  }
+}
+
 }  // namespace rwkv7::backend::cpu

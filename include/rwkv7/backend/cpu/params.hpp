@@ -34,4 +34,15 @@ struct param {
   }
 };
 
+/// y[.., o] += bias[o] for outputs [first, last) of rows [begin, end), where there is a bias.
+template <class Arch>
+RWKV7_INLINE void add_bias(const weights<1>& bias, index_t begin, index_t end, index_t first, index_t last,
+                           const view<scalar<Arch>, 3>& y) noexcept {
+  for (index_t row = begin; bias && row < end; ++row) {
+    scalar<Arch>* const out = y.at(row / y.extent(1), row % y.extent(1), first);
+    const param p = param(bias).from(first);
+    for_lanes<Arch>(last - first, [&](auto at) RWKV7_INLINE_LAMBDA { at.store(out, at.load(out) + p.load(at)); });
+  }
+}
+
 }  // namespace rwkv7::backend::cpu

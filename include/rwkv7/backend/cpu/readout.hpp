@@ -12,6 +12,7 @@ void readout_kernel(tag<Arch>, Exec& exec, const readout_inputs<T>& in, const vi
   using A = registers_for<Arch, T>;
   using V = vec<A>;
   const index_t H = y.extent(2), N = y.extent(3);
+  const V scale(static_cast<scalar<A>>(in.scale)), offset(static_cast<scalar<A>>(in.gate_offset));
   const bool norm(in.weight), bonus(in.r_k), gate(in.g);
   for_rows(exec, y.extent(0), y.extent(1), row_grain(10 * H * N), [&](index_t b, index_t t) noexcept {
     for (index_t h = 0; h < H; ++h) {
@@ -26,9 +27,9 @@ void readout_kernel(tag<Arch>, Exec& exec, const readout_inputs<T>& in, const vi
                 : V(0.0f);
       for_lanes<A>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
         V value = at.load(x);
-        if (norm) value = cpu::fma<A>(standardised(value), weight.load(at), bias.load(at));
+        value = norm ? cpu::fma<A>(standardised(value), weight.load(at), bias.load(at)) : value * scale;
         if (bonus) value = cpu::fma<A>(s, at.load(v), value);
-        if (gate) value = value * at.load(g);
+        if (gate) value = value * (at.load(g) + offset);
         at.store(to, value);
       });
     }

@@ -11,13 +11,16 @@
 namespace rwkv7::backend::reference {
 
 template <class Exec, class T>
-void first_residual_kernel(tag, Exec&, const first_residual_inputs<T>& in, const view<T, 3>& y) {
+void first_residual_kernel(tag, Exec&, const first_residual_inputs<T>& in, const view<T, 4>& y) {
+  const index_t H = y.extent(2);
   for (index_t b = 0; b < y.extent(0); ++b)
     for (index_t t = 0; t < y.extent(1); ++t)
-      for (index_t d = 0; d < y.extent(2); ++d) {
-        const double x = double(in.x(b, t, d)), first = double(in.first(b, t, d));
-        y(b, t, d) = rounded<T>(x + (first - x) * sigmoid(double(in.mix(b, t, d))));
-      }
+      for (index_t h = 0; h < H; ++h)
+        for (index_t n = 0; n < y.extent(3); ++n) {
+          const index_t group = h / (H / in.x.extent(2));
+          const double x = double(in.x(b, t, group, n)), first = double(in.first(b, t, group, n));
+          y(b, t, h, n) = rounded<T>(x + (first - x) * sigmoid(double(in.mix(b, t, h, n))));
+        }
 }
 
 }  // namespace rwkv7::backend::reference

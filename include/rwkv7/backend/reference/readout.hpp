@@ -23,10 +23,11 @@ void readout_kernel(tag, Exec&, const readout_inputs<T>& in, const view<T, 4>& y
           bonus += double(in.r(b, t, h, n)) * double(in.k(b, t, g_k, n)) * in.r_k(h, n);
         for (index_t n = 0; n < N; ++n) {
           auto value = double(in.x(b, t, h, n));
+          if (!in.weight) value *= in.scale;
           if (in.weight)
             value = (value - mean) / std::sqrt(variance + in.eps) * in.weight(h * N + n) + in.bias(h * N + n);
           if (in.r_k) value += bonus * double(in.v(b, t, g_v, n));
-          if (in.g) value *= double(in.g(b, t, h, n));
+          if (in.g) value *= in.gate_offset + double(in.g(b, t, h, n));
           y(b, t, h, n) = rounded<T>(value);
         }
       }
