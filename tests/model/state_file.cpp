@@ -303,7 +303,7 @@ TEST_CASE("a model of other sizes or another variant, and a slot that is not the
   }();
   constexpr auto no_gate = [] {
     auto v = x070;
-    v.gate = false;
+    v.gate = rwkv7::gate_form::none;
     return v;
   }();
   refused(state_format_of<no_shift>(sizes), 0, size, in_file + "variant bits: got 0, want 1");
@@ -325,10 +325,20 @@ TEST_CASE("each switch of a variant has a bit of its own") {
   CHECK(bits.operator()<x070>() == 0);
   CHECK(bits.operator()<but([](auto& v) { v.token_shift = false; })>() == 1);
   CHECK(bits.operator()<but([](auto& v) { v.decay = rwkv7::decay_offset::six_tenths; })>() == 2);
-  CHECK(bits.operator()<but([](auto& v) { v.value_residual = false; })>() == 4);
+  CHECK(bits.operator()<but([](auto& v) { v.value_residual = rwkv7::first_mix::none; })>() == 4);
   CHECK(bits.operator()<but([](auto& v) { v.norm = rwkv7::readout_norm::none; })>() == 8);
   CHECK(bits.operator()<but([](auto& v) { v.bonus = false; })>() == 16);
-  CHECK(bits.operator()<but([](auto& v) { v.gate = false; })>() == 32);
+  CHECK(bits.operator()<but([](auto& v) { v.gate = rwkv7::gate_form::none; })>() == 32);
+  CHECK(bits.operator()<but([](auto& v) { v.value_residual = rwkv7::first_mix::after_repeat; })>() == 64);
+  CHECK(bits.operator()<but([](auto& v) { v.norm = rwkv7::readout_norm::scale; })>() == 128 + 8);
+  CHECK(bits.operator()<but([](auto& v) { v.gate = rwkv7::gate_form::one_plus_sigmoid; })>() == 256);
+  CHECK(bits.operator()<but([](auto& v) { v.key_residual = true; })>() == 512);
+  CHECK(bits.operator()<but([](auto& v) { v.added_value = true; })>() == 1024);
+  CHECK(bits.operator()<but([](auto& v) { v.qk_norm = true; })>() == 2048);
+  CHECK(bits.operator()<but([](auto& v) { v.rope = true; })>() == 4096);
+  CHECK(bits.operator()<but([](auto& v) { v.scaled_removal = false; })>() == 8192);
+  CHECK(bits.operator()<but([](auto& v) { v.key = rwkv7::key_rule::one_minus_omega_plus_eta; })>() == 16384);
+  CHECK(bits.operator()<but([](auto& v) { v.key = rwkv7::key_rule::one_minus_decay_plus_eta; })>() == 32768);
 }
 
 TEST_CASE("states without att shift, and strided ones") {

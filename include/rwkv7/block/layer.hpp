@@ -47,6 +47,7 @@ diagnosis validate_layer(const sequences& seq, const dims& d, const layer_weight
       .operand("x", x, {{"B", B}, {"T", tokens}, {"C", d.C}})
       .writable("x", x)
       .disjoint("x", x, "v_first", first.v)
+      .disjoint("x", x, "k_first", first.k)
       .disjoint("x", x, "state.att.shift", state.att.shift.final)
       .disjoint("x", x, "state.att.S", state.att.S.final)
       .disjoint("x", x, "state.ffn", state.ffn.final)

@@ -28,6 +28,10 @@ struct language_model_outputs {
 /// hidden rows, which are not rounded: the last layer norm and the head compute in float.
 template <variant V = x070, class T = float>
 class language_model {
+  static_assert(!V.qk_norm && !V.rope && !V.key_residual && !V.added_value && V.scaled_removal &&
+                    V.key == key_rule::k_a,
+                "rwkv7: language_model has the layers of RWKV-LM; of this variant there is the block, time_mix");
+
  public:
   /// The element type of outputs and state: float, or double where T is.
   using wide = compute_type<T>;
@@ -163,7 +167,7 @@ class language_model {
   buffers take_buffers(workspace& memory, const sequences& seq) const noexcept {
     buffers z;
     z.x = memory.take<T>(seq.batch(), seq.tokens(), sizes_.C);
-    if constexpr (V.value_residual)
+    if constexpr (V.value_residual != first_mix::none)
       z.v_first = memory.take<T>(seq.batch(), seq.tokens(), sizes_.time_mix_dims().D_kv());
     return z;
   }
@@ -252,8 +256,8 @@ void language_model<V, T>::forward(Exec&& exec, const sequences& seq, view<const
   layer_norm(inside, layer_norm_inputs<T>{.x = x, .weight = weights_.ln0_weight, .bias = weights_.ln0_bias}, x);
   for (index_t i = 0; i < sizes_.layers; ++i) {
     const auto part = state_of_layer<V>(sizes_, state, i);
-    layer<V>(inside, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x, {v_first, i == 0},
-             {{part.att.shift, part.att.S}, part.ffn}, memory);
+    layer<V>(inside, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x,
+             {.v = v_first, .produce = i == 0}, {{part.att.shift, part.att.S}, part.ffn}, memory);
   }
   if (out.last) last_logits(inside, seq, x, out.last, memory);
   if (out.logits || out.hidden) {

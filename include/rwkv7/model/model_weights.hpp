@@ -73,7 +73,7 @@ void for_each_parameter(Weights& p, const model_sizes& s, F&& f) {
     vector(at + "x_k", att.x_k, {"C", s.C}, V.token_shift);
     vector(at + "x_v", att.x_v, {"C", s.C}, V.token_shift);
     vector(at + "x_a", att.x_a, {"C", s.C}, V.token_shift);
-    vector(at + "x_g", att.x_g, {"C", s.C}, V.token_shift && V.gate);
+    vector(at + "x_g", att.x_g, {"C", s.C}, V.token_shift && V.gate != gate_form::none);
     matrix(at + "receptance.weight", att.receptance, {"D", D}, {"C", s.C});
     matrix(at + "key.weight", att.key, {"D_kv", D_kv}, {"C", s.C});
     matrix(at + "value.weight", att.value, {"D_kv", D_kv}, {"C", s.C});
@@ -82,10 +82,10 @@ void for_each_parameter(Weights& p, const model_sizes& s, F&& f) {
     vector(at + "w0", att.w.bias, {"D", D});
     low_rank("a", att.a, {"D", D});
     vector(at + "a0", att.a.bias, {"D", D});
-    const bool value_mix = V.value_residual && i > 0;
+    const bool value_mix = V.value_residual != first_mix::none && i > 0;
     low_rank("v", att.v, {"D_kv", D_kv}, value_mix);
     vector(at + "v0", att.v.bias, {"D_kv", D_kv}, value_mix);
-    low_rank("g", att.g, {"D", D}, V.gate);
+    low_rank("g", att.g, {"D", D}, V.gate != gate_form::none);
     vector(at + "k_k", att.k_k, {"D_kv", D_kv});
     vector(at + "k_a", att.k_a, {"D", D});
     matrix(at + "r_k", att.r_k, {"H", s.H}, {"N", s.N}, V.bonus);

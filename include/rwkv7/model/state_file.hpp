@@ -39,9 +39,16 @@ struct state_format {
 /// The format of the states of a model of these sizes.
 template <variant V>
 constexpr state_format state_format_of(const model_sizes& s) noexcept {
-  const std::uint32_t bits = (V.token_shift ? 0u : 1u) | (V.decay == decay_offset::half ? 0u : 2u) |
-                             (V.value_residual ? 0u : 4u) | (V.norm == readout_norm::group_norm ? 0u : 8u) |
-                             (V.bonus ? 0u : 16u) | (V.gate ? 0u : 32u);
+  std::uint32_t bits = 0, bit = 1;
+  for (const bool differs :
+       {!V.token_shift, V.decay != decay_offset::half, V.value_residual == first_mix::none,
+        V.norm != readout_norm::group_norm, !V.bonus, V.gate == gate_form::none,
+        V.value_residual == first_mix::after_repeat, V.norm == readout_norm::scale,
+        V.gate == gate_form::one_plus_sigmoid, V.key_residual, V.added_value, V.qk_norm, V.rope, !V.scaled_removal,
+        V.key == key_rule::one_minus_omega_plus_eta, V.key == key_rule::one_minus_decay_plus_eta}) {
+    if (differs) bits |= bit;
+    bit *= 2;
+  }
   const auto count = [](index_t n) { return static_cast<std::uint64_t>(n); };
   return {.layers = count(s.layers),
           .C = count(s.C),
