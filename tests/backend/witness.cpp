@@ -108,7 +108,7 @@ TEST_CASE("every operation on a CPU executor runs a CPU kernel") {
     CHECK_MESSAGE(exec.cpu_kernel_ran(), name);
     ++operations;
   });
-  CHECK(operations == 28);
+  CHECK(operations == 29);
 }
 
 TEST_CASE("every operation on the reference executor runs no CPU kernel, and does not need what they need") {

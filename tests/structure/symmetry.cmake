@@ -4,7 +4,7 @@
 cmake_minimum_required(VERSION 3.22)
 
 set(helpers_reference activation element) # what several kernels share
-set(helpers_cpu activation attention dispatch elements gemm gemm_columns integer_dot math normalise parallel params pieces quantised
+set(helpers_cpu activation attention dispatch elements gemm gemm_by_inputs gemm_columns integer_dot math normalise parallel params pieces quantised
     reduce registers resident_head simd transpose wkv7_columns wkv7_double wkv7_halves wkv7_head wkv7_rows)
 set(errors "")
 
