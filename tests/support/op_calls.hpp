@@ -180,7 +180,7 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   operand_source<Allocate> o(std::move(allocate));
   const auto [B, T, H, H_kv, N, C, rank] = s;
   const index_t D = H * N;
-  const auto x = o.in({B, T, C}), x2 = o.in({B, T, C}), x3 = o.in({B, T, C});
+  const auto x = o.in({B, T, C}), x2 = o.in({B, T, C});
   const auto heads = o.in({B, T, H, N}), heads2 = o.in({B, T, H, N}), group = o.in({B, T, H_kv, N}),
              group2 = o.in({B, T, H_kv, N});
   const auto y = o.out({B, T, C}), y2 = o.out({B, T, C}), hidden = o.out({B, T, rank});
@@ -198,7 +198,7 @@ void for_each_other_op(const op_sizes& s, rwkv7::dtype type, Allocate allocate, 
   const auto even = o.in({B, T, H, 2 * half});
   const auto turned = o.out({B, T, H, 2 * half});
   const auto cosine = o.out({B, T, half}), sine = o.out({B, T, half});
-  const auto keys = o.in({B, T + 9, H_kv, N}), values = o.in({B, T + 9, H_kv, N}), group2 = o.in({B, T, H_kv, N});
+  const auto keys = o.in({B, T + 9, H_kv, N}), values = o.in({B, T + 9, H_kv, N});
   // Rings that are shorter than most calls.
   const rwkv7::kv_cache<float> cache{o.out({B, H_kv, 11, N}), o.out({B, H_kv, 11, N}), positions};
   const rwkv7::sequences seq = rwkv7::dense{B, T}, key_seq = rwkv7::dense{B, T + 9};
