@@ -55,6 +55,12 @@ TEST_CASE("a resident state") {
         "the branch: equal to the last bit\n");
 }
 
+TEST_CASE("a variant of one's own, in the place of attention") {
+  CHECK(succeeds("08_variant").out ==
+        "my variant differs from cxa079: yes, and is cxa079 without its bonus: yes\n"
+        "continued after 32 tokens, at position 1032: equal to the last bit\n");
+}
+
 TEST_CASE("quickstart recalls everything with the delta rule and less without") {
   const auto out = succeeds("quickstart").out;
   const auto with = out.find("\n  24 of 24 capitals come back\n");
