@@ -42,6 +42,8 @@ constexpr index_t value_width(const dims& d) noexcept {
 template <variant V, class T>
 time_mix_buffers<T> take_time_mix_buffers(workspace& memory, const dims& d, const time_mix_weights& p, index_t B,
                                           index_t tokens) noexcept {
+  static_assert(!V.added_value || V.value_residual == first_mix::none,
+                "rwkv7: a variant has either a value residual or an added value: both are called v1 and v2");
   const auto take = [&](index_t width) { return memory.take<T>(B, tokens, width); };
   time_mix_buffers<T> z;
   if constexpr (V.token_shift) {
