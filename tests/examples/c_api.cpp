@@ -94,11 +94,10 @@ TEST_CASE("wkv7 without a state starts from zeros") {
 
 TEST_CASE("a model through C equals the model to the last bit, mapped and packed") {
   const temporary_file file(rwkv7_test::small_checkpoint());
-  const auto cpp = rwkv7::language_model<>::open(file.path());
+  auto cpp = rwkv7::language_model<>::open(file.path());
   const auto tokens = rwkv7_test::some_tokens("tokens", B * T, cpp.sizes().V);
-  rwkv7_test::state_pool<float> state(cpp, B);
   rwkv7::inline_executor exec;
-  const auto want = rwkv7_test::forward(cpp, exec, rwkv7::dense{B, T}, tokens, state.in_place());
+  std::vector<std::byte> memory(cpp.weights_size());
 
   const opened c(file.path().string());
   CHECK(rwkv7_model_vocabulary(c.model) == cpp.sizes().V);
@@ -106,8 +105,12 @@ TEST_CASE("a model through C equals the model to the last bit, mapped and packed
   CHECK(rwkv7_model_workspace_size(c.model, B, T) == cpp.workspace_size(rwkv7::dense{B, T}));
   for (const bool packed : {false, true}) {
     CAPTURE(packed);
-    if (packed)
+    if (packed) {
+      cpp.pack(memory);
       for (int twice = 0; twice < 2; ++twice) CHECK(rwkv7_model_pack(c.model) == RWKV7_OK);
+    }
+    rwkv7_test::state_pool<float> state(cpp, B);
+    const auto want = rwkv7_test::forward(cpp, exec, rwkv7::dense{B, T}, tokens, state.in_place());
     std::vector<float> last(want.last.size()), logits(want.logits.size()), S(state.values.size());
     std::vector<std::byte> scratch(rwkv7_model_workspace_size(c.model, B, T));
     CHECK(rwkv7_model_forward(c.model, B, T, tokens.data(), last.data(), logits.data(), S.data(), scratch.data(),
@@ -125,7 +128,8 @@ TEST_CASE("a model through C equals the model to the last bit, mapped and packed
 
 TEST_CASE("a C program gets the same logits") {
   const temporary_file file(rwkv7_test::small_checkpoint());
-  const auto cpp = rwkv7::language_model<>::open(file.path());
+  auto cpp = rwkv7::language_model<>::open(file.path());
+  const rwkv7_test::packed_parameters parameters(cpp);  // as the program's
   const auto tokens = rwkv7_test::some_tokens("program", 7, cpp.sizes().V);
   rwkv7_test::state_pool<float> state(cpp, 1);
   rwkv7::inline_executor exec;

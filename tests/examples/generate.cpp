@@ -28,7 +28,7 @@ const std::string prompt = "The state of \xf0\x9f\x90\xa6 birds, \n'quoted', and
 class checkpoint {
  public:
   explicit checkpoint(const std::string& content)
-      : file_(content), model_(rwkv7::language_model<>::open(file_.path())) {}
+      : file_(content), model_(rwkv7::language_model<>::open(file_.path())), packed_(model_) {}
   std::string path() const { return file_.path().string(); }
 
   std::vector<float> logits(const std::vector<std::int32_t>& tokens, index_t chunk) const {
@@ -55,6 +55,7 @@ class checkpoint {
  private:
   temporary_file file_;
   rwkv7::language_model<> model_;
+  rwkv7_test::packed_parameters<rwkv7::x070, float> packed_;
 };
 
 const checkpoint& byte_model() {

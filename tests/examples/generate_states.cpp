@@ -85,7 +85,8 @@ TEST_CASE("a text in two runs is the text in one") {
   CHECK(generate(byte_model(), {"--prompt", second, "-n", "30"}).out != want);
   CHECK(folder.size() == 1);
 
-  const auto model = rwkv7::language_model<>::open(byte_model());
+  auto model = rwkv7::language_model<>::open(byte_model());
+  const packed_parameters parameters(model);
   auto exec = one_thread();
   state_pool<float> pool(model, 1);
   std::vector<std::int32_t> tokens;

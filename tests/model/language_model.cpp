@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "rwkv7/exec/reference.hpp"
+#include "support/budget.hpp"
 #include "support/compare.hpp"
 #include "support/executors.hpp"
 #include "support/golden_model.hpp"
@@ -219,7 +220,7 @@ TEST_CASE("one model serves several threads at once") {
   });
 }
 
-TEST_CASE("parameters in the caller's memory give the bits of those in the file") {
+TEST_CASE("parameters in the caller's memory give what those in the file give; of the reference executor the bits") {
   for_each_model([](const auto& model, auto& exec, auto zero) {
     using T = decltype(zero);
     auto packed_model = open_golden<x070, T>("n16");
@@ -227,7 +228,14 @@ TEST_CASE("parameters in the caller's memory give the bits of those in the file"
     packed_model.pack(memory);
     const auto tokens = some_tokens("pack", 7, model.sizes().V);
     state_pool<T> from_file(model, 1), from_memory(model, 1);
-    CHECK(same_bits(prefill(packed_model, exec, tokens, 7, from_memory), prefill(model, exec, tokens, 7, from_file)));
-    CHECK(same_bits(from_memory.values, from_file.values));
+    const auto in_memory = prefill(packed_model, exec, tokens, 7, from_memory);
+    const auto in_file = prefill(model, exec, tokens, 7, from_file);
+    // On a cpu the sums of ffn.value have another order.
+    CHECK(relative_l2(in_memory, in_file) <= budget::split);
+    CHECK(relative_l2(from_memory.values, from_file.values) <= budget::split);
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(exec)>, rwkv7::reference_executor>) {
+      CHECK(same_bits(in_memory, in_file));
+      CHECK(same_bits(from_memory.values, from_file.values));
+    }
   });
 }

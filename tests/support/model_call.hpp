@@ -34,6 +34,18 @@ struct state_pool {
   std::vector<T> slot(index_t i) const { return {values.begin() + i * size, values.begin() + (i + 1) * size}; }
 };
 
+/// Parameters in memory of their own, as programs have them: sums of ffn.value then have another order.
+template <rwkv7::variant V, class T>
+class packed_parameters {
+ public:
+  explicit packed_parameters(language_model<V, T>& model) : memory_(model.weights_size()) { model.pack(memory_); }
+  packed_parameters(const packed_parameters&) = delete;
+  packed_parameters& operator=(const packed_parameters&) = delete;
+
+ private:
+  std::vector<std::byte> memory_;
+};
+
 template <class T>
 struct model_results {
   std::vector<T> logits;  // [B, T, V]
