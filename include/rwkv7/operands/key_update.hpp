@@ -2,18 +2,12 @@
 #pragma once
 
 #include "rwkv7/core/decay.hpp"
+#include "rwkv7/core/key_rule.hpp"
 #include "rwkv7/core/missing.hpp"
 #include "rwkv7/core/view.hpp"
 #include "rwkv7/core/weights.hpp"
 
 namespace rwkv7 {
-
-/// By what k is multiplied to be the key that is written.
-enum class key_rule : unsigned char {
-  k_a,                       // 1 + (eta - 1) k_a
-  one_minus_omega_plus_eta,  // 1 - ω + eta, where the decay is exp(-exp(ω)): ω = -softplus(-logit) - c
-  one_minus_decay_plus_eta   // 1 - w + eta, where the decay is w
-};
 
 /// Operands of key_update.
 template <class T>

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "rwkv7/core/decay.hpp"
-#include "rwkv7/operands/key_update.hpp"
+#include "rwkv7/core/key_rule.hpp"
 
 namespace rwkv7 {
 
