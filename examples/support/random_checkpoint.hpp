@@ -25,7 +25,7 @@ inline void write_random_checkpoint(const std::filesystem::path& path, const rwk
   std::string header = "{";
   std::vector<float> values;
   std::mt19937 random(1);
-  for_each_parameter<x070>(shapes, sizes, [&](const std::string& name, const auto&, const auto& axes, bool) {
+  for_each_parameter<x070>(shapes, sizes, [&](const std::string& name, const auto&, const auto& axes, presence) {
     const bool matrix = axes.size() == 2;
     std::size_t count = 1;
     std::string shape;

@@ -4,8 +4,11 @@
 #pragma once
 
 #include "rwkv7/adapt/span.hpp"
+#include "rwkv7/block/attention.hpp"
 #include "rwkv7/block/channel_mix.hpp"
+#include "rwkv7/block/hybrid_layer.hpp"
 #include "rwkv7/block/layer.hpp"
+#include "rwkv7/block/swiglu_mlp.hpp"
 #include "rwkv7/block/time_mix.hpp"
 #include "rwkv7/exec/bulk.hpp"
 #include "rwkv7/exec/inline.hpp"

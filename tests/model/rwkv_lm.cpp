@@ -41,7 +41,7 @@ std::string complaint_about(const std::function<void(tensors&)>& change, index_t
   auto all = right();
   change(all);
   const temporary_file file(safetensors_bytes(all));
-  const auto text = complaint_of([&] { language_model<x070>::open(file.path(), head_size); });
+  const auto text = complaint_of([&] { language_model<x070>::open(file.path(), {.head_size = head_size}); });
   const auto start = "rwkv7::language_model: " + rwkv7::detail::shown(file.path()) + ": ";
   return text.starts_with(start) ? text.substr(start.size()) : "not as expected: " + text;
 }
@@ -186,12 +186,12 @@ TEST_CASE("without r_k the head size is the caller's, and checked") {
   }();
   const temporary_file file(safetensors_bytes(golden_model("n16_no_bonus").checkpoint()));
   const auto complaint = [&](index_t head_size) {
-    const auto text = complaint_of([&] { language_model<no_bonus>::open(file.path(), head_size); });
+    const auto text = complaint_of([&] { language_model<no_bonus>::open(file.path(), {.head_size = head_size}); });
     return text.substr(std::min(text.size(), text.find(".safetensors: ") + 14));
   };
-  CHECK(language_model<no_bonus>::open(file.path(), 16).sizes().H == 3);
-  CHECK(language_model<no_bonus>::open(file.path(), 24).sizes().H == 2);
-  CHECK(complaint(0) == "head size: axis N: got 0, want 1 to 256 (define RWKV7_MAX_HEAD_SIZE to compile in more)");
+  CHECK(language_model<no_bonus>::open(file.path(), {.head_size = 16}).sizes().H == 3);
+  CHECK(language_model<no_bonus>::open(file.path(), {.head_size = 24}).sizes().H == 2);
+  CHECK(complaint(-1) == "head size: axis N: got -1, want 1 to 256 (define RWKV7_MAX_HEAD_SIZE to compile in more)");
   CHECK(complaint(64) == "blocks.0.att.receptance.weight: axis D: got 48, want a multiple of 64");
   CHECK(complaint(5) == "blocks.0.att.receptance.weight: axis D: got 48, want a multiple of 5");
 }

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "rwkv7/block/hybrid_layer.hpp"
 #include "rwkv7/block/layer.hpp"
 #include "support/op_calls.hpp"
 
@@ -59,6 +60,43 @@ void for_each_block(const op_sizes& s, rwkv7::dtype type, Allocate allocate, Vis
   });
   visit("layer, another",
         [=](auto& exec) { rwkv7::layer(exec, seq, d, p, x, {.v = first}, state, rwkv7::workspace(all_memory)); });
+
+  const rwkv7::dims grouped{.C = C, .H = H, .N = N, .H_kv = H_kv};
+  const index_t D_kv = H_kv * N;
+  rwkv7::hybrid_layer_weights turned, kept;
+  kept.is_attention = true;
+  kept.ln1 = kept.ln2 = turned.ln1 = turned.ln2 = vector(C);
+  kept.ffn = turned.ffn = {.gate = matrix(F, C), .up = matrix(F, C), .down = matrix(C, F)};
+  kept.attention = {
+      .q_proj = matrix(D, C), .k_proj = matrix(D_kv, C), .v_proj = matrix(D_kv, C), .o_proj = matrix(C, D)};
+  kept.attention.q_bias = vector(D), kept.attention.q_norm = kept.attention.k_norm = vector(N);
+  for (auto* w : {&turned.att.w, &turned.att.a, &turned.att.v}) *w = low_rank(true);
+  turned.att.g = low_rank(false);
+  turned.att.receptance = kept.attention.q_proj, turned.att.output = kept.attention.o_proj;
+  turned.att.key = kept.attention.k_proj, turned.att.value = kept.attention.v_proj;
+  turned.att.r_k = p.att.r_k;
+  const rwkv7::kv_cache<float> cache{o.out({B, H_kv, 11, N}), o.out({B, H_kv, 11, N}), o.positions(B)};
+  const auto first_kv = o.out({B, T, D_kv});
+  const auto attention_memory = o.scratch(rwkv7::attention_workspace_size<float>(seq, grouped));
+  const auto mlp_memory = o.scratch(rwkv7::swiglu_mlp_workspace_size<float>(seq, kept.ffn));
+  const auto kept_memory = o.scratch(rwkv7::hybrid_layer_workspace_size<float, rwkv7::cxa076>(seq, grouped, kept));
+  const auto turned_memory = o.scratch(rwkv7::hybrid_layer_workspace_size<float, rwkv7::cxa076>(seq, grouped, turned));
+
+  visit("attention", [=](auto& exec) {
+    rwkv7::attention(exec, seq, grouped, kept.attention, rwkv7::attention_inputs<float>{.x = in}, y, {},
+                     rwkv7::workspace(attention_memory));
+  });
+  visit("swiglu_mlp", [=](auto& exec) {
+    rwkv7::swiglu_mlp(exec, kept.ffn, rwkv7::swiglu_mlp_inputs<float>{.x = in}, y, rwkv7::workspace(mlp_memory));
+  });
+  visit("hybrid_layer of attention", [=](auto& exec) {
+    rwkv7::hybrid_layer<rwkv7::cxa076>(exec, seq, grouped, kept, {}, x, {}, {.att = {}, .cache = cache},
+                                       rwkv7::workspace(kept_memory));
+  });
+  visit("hybrid_layer of time-mix", [=](auto& exec) {
+    rwkv7::hybrid_layer<rwkv7::cxa076>(exec, seq, grouped, turned, {}, x, {.v = first_kv, .produce = true},
+                                       {.att = state.att, .cache = {}}, rwkv7::workspace(turned_memory));
+  });
 }
 
 }  // namespace rwkv7_test

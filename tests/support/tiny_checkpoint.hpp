@@ -43,12 +43,12 @@ inline tiny_tensors tiny_model(const rwkv7::model_sizes& sizes, rwkv7::storage m
   rwkv7::model_weights parameters;
   parameters.layers.resize(static_cast<std::size_t>(sizes.layers));
   tiny_tensors result;
-  const auto visit = [&](const std::string& name, const auto&, const auto& axes, bool used) {
+  const auto visit = [&](const std::string& name, const auto&, const auto& axes, rwkv7::presence p) {
     std::vector<rwkv7::index_t> shape;
     for (const auto& [letter, extent] : axes) shape.push_back(std::string_view(letter) == "rank" ? 2 : extent);
     const bool deep = shape.size() == 1 && name.find(".att.") != name.npos && name.find("ln_x") == name.npos;
     if (deep || name.ends_with("ffn.x_k")) shape.insert(shape.begin(), 2, 1);
-    if (used) result.add(name, shape.size() == 2 ? matrices : rwkv7::storage::f32, shape);
+    if (p != rwkv7::presence::unused) result.add(name, shape.size() == 2 ? matrices : rwkv7::storage::f32, shape);
   };
   rwkv7::for_each_parameter<rwkv7::x070>(parameters, sizes, visit);
   return result;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A whole RWKV-7 language model: tokens in, logits out, the state in the caller's memory.
+/// A whole language model, of RWKV-7 or of a Transformer turned into it: tokens in, logits out, the state in the
+/// caller's memory.
 #pragma once
 
 #include <algorithm>
@@ -7,8 +8,8 @@
 #include <cstring>
 
 #include "rwkv7/model/checkpoint.hpp"
-#include "rwkv7/model/model_state.hpp"
-#include "rwkv7/model/rwkv_lm.hpp"
+#include "rwkv7/model/hybrid_stack.hpp"
+#include "rwkv7/model/rwkv_lm_stack.hpp"
 
 namespace rwkv7 {
 
@@ -17,7 +18,7 @@ template <class T>
 struct language_model_outputs {
   view<T, 3> logits{};  // [B, T, V]  of every token
   view<T, 2> last{};    // [sequences, V]  of the last token of each sequence; the row of an empty one is left alone
-  view<T, 3> hidden{};  // [B, T, C]  what the head reads, LN(x; ln_out): last_hidden_state where models have one
+  view<T, 3> hidden{};  // [B, T, C]  what the head reads, norm(x; ln_out): last_hidden_state where models have one
 };
 
 /// The parameters are in the mapped file after open, in the caller's memory after pack. Move-only. forward may be
@@ -26,12 +27,11 @@ struct language_model_outputs {
 /// T is the element type of the activations. With bf16 or f16 they take half the scratch, while everything a caller
 /// keeps stays in float: the state, so that its files and pools are those of a model in float, and the logits and
 /// hidden rows, which are not rounded: the last layer norm and the head compute in float.
+///
+/// V.layers says what stands around time-mix (variant/variant.hpp). A linearised Transformer may keep attention in some
+/// layers; then the state also holds the keys and values of the last `context` tokens, and T is float or double.
 template <variant V = x070, class T = float>
 class language_model {
-  static_assert(!V.qk_norm && !V.rope && !V.key_residual && !V.added_value && V.scaled_removal &&
-                    V.key == key_rule::k_a,
-                "rwkv7: language_model has the layers of RWKV-LM; of this variant there is the block, time_mix");
-
  public:
   /// The element type of outputs and state: float, or double where T is.
   using wide = compute_type<T>;
@@ -40,42 +40,47 @@ class language_model {
   language_model() = default;
 
   /// Maps a checkpoint of any format that checkpoint.hpp lists; f32, f16, bf16 and quantised tensors stay what they
-  /// are.
+  /// are. Linearised Transformers have the names of RWKV-Infer or of Hugging Face; of these the config.json beside them
+  /// is read, where there is one.
   ///
-  /// Sizes come from the tensors. `head_size` serves a variant without bonus, whose files need not have the r_k that
-  /// tells it. A vector may be stored as [C] or as [1, 1, C]; tensors that the variant does not use may be there.
-  /// Errors: rwkv7::error names file and tensor; where exceptions are off the result is then empty.
-  static language_model open(const std::filesystem::path& path, index_t head_size = 64) {
-    auto file = open_checkpoint(path);
-    return file ? from(std::move(file), head_size) : language_model();
+  /// Sizes come from the tensors. A vector may be stored as [C] or as [1, 1, C]; tensors that the variant does not use
+  /// may be there. Errors: rwkv7::error names file and tensor, or what is missing in the config; where exceptions are
+  /// off the result is then empty.
+  static language_model open(const std::filesystem::path& path) {
+    model_config config;
+    if constexpr (V.layers == layer_form::transformer)
+      if (const auto beside = config_beside(path); beside && !read_config(*beside, config)) return {};
+    return open(path, config);
   }
-  /// The same from an open one, with the names of RWKV-LM.
-  static language_model from(tensor_file file, index_t head_size = 64) {
+  /// The same, with this config and no other.
+  static language_model open(const std::filesystem::path& path, const model_config& config) {
+    auto file = open_checkpoint(path);
+    return file ? from(std::move(file), config) : language_model();
+  }
+  /// The same from an open one, with the names of RWKV-LM, or those of a linearised Transformer.
+  static language_model from(tensor_file file, const model_config& config = {}) {
     language_model model;
-    if (const auto problem = detail::rwkv_lm_reader<V>(file, model.sizes_, model.weights_).read(head_size)) {
+    if (const auto problem = model.stack_.read(file, config)) {
       report(problem);
       return {};
     }
-    for_each_parameter<V>(model.weights_, model.sizes_, [&](const std::string& name, const auto& w, auto&&...) {
+    model.stack_.for_each([&](const std::string& name, const auto& w, auto&&...) {
       if (w && !is_quantised(w.type()) && !usable_in_place(*file.find(name)) && model.unready_.empty())
         model.unready_ = name;
     });
-    const auto& layers = model.weights_.layers;
-    for (std::size_t i = 1; i < layers.size(); ++i)
-      if (hidden_rank(layers[i].att) > hidden_rank(layers[model.widest_].att)) model.widest_ = i;
     model.file_ = std::move(file);
     return model;
   }
 
   /// False when empty.
-  explicit operator bool() const noexcept { return !weights_.layers.empty(); }
+  explicit operator bool() const noexcept { return stack_.has_layers(); }
   /// As read from the tensors.
-  const model_sizes& sizes() const noexcept { return sizes_; }
+  const model_sizes& sizes() const noexcept { return stack_.sizes(); }
 
   /// Bytes that pack needs, wherever they start.
   std::size_t weights_size() const {
     workspace counting;
-    for_each_parameter<V>(weights_, sizes_, [&](const auto&, const auto& w, auto&&...) { take(counting, w); });
+    stack_.for_each([&](const auto&, const auto& w, auto&&...) { take(counting, w); });
     return counting.required();
   }
 
@@ -91,12 +96,12 @@ class language_model {
         .require(memory.size() >= size, "memory bytes", static_cast<index_t>(memory.size()),
                  std::to_string(size).c_str());
     const view<std::byte, 1> all(memory.data(), {static_cast<index_t>(memory.size())});
-    for_each_parameter<V>(weights_, sizes_, [&](const std::string& name, const auto& w, auto&&...) {
+    stack_.for_each([&](const std::string& name, const auto& w, auto&&...) {
       if (w) check.disjoint("memory", all, "a parameter", stored_bytes(name, w));
     });
     if (check.result()) return report(check.result());
     workspace arena(memory);
-    for_each_parameter<V>(weights_, sizes_, [&](const std::string& name, auto& w, auto&&...) {
+    stack_.for_each([&](const std::string& name, auto& w, auto&&...) {
       if (!w) return;
       const view<std::byte, 1> to = take(arena, w);
       if constexpr (std::remove_reference_t<decltype(w)>::rank == 2)
@@ -119,17 +124,16 @@ class language_model {
   }
 
   /// Elements in one state slot; model_state.hpp says where what lies.
-  index_t state_size() const noexcept { return model_state_size<V>(sizes_); }
+  index_t state_size() const noexcept { return model_state_size<V>(sizes()); }
+  /// Elements in one snapshot of it: as many, without layers of attention.
+  index_t snapshot_size() const noexcept { return model_snapshot_size<V>(sizes()); }
 
   /// Bytes of scratch that forward needs for these sequences.
   std::size_t workspace_size(const sequences& seq) const noexcept {
-    workspace counting;
-    take_buffers(counting, seq);
-    workspace head;
-    head.take<wide>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes_.C);
-    const auto layer =
-        weights_.layers.empty() ? 0 : layer_workspace_size<T, V>(seq, sizes_.time_mix_dims(), weights_.layers[widest_]);
-    return counting.required() + std::max(head.required(), layer);
+    workspace counting, head;
+    counting.take<T>(seq.batch(), seq.tokens(), sizes().C);
+    head.take<wide>(std::max(seq.batch() * seq.tokens(), seq.count()), sizes().C);
+    return counting.required() + std::max(head.required(), stack_.workspace_size(seq));
   }
 
   /// What is wrong with a call of forward, or nothing.
@@ -141,12 +145,14 @@ class language_model {
   ///
   ///   x = LN(emb[token]);  x = layer_i(x) for every layer;  hidden = LN(x);  logits = head hidden
   ///
+  /// Linearised Transformers have no norm on the embedding, and RMS norms elsewhere.
+  ///
   ///   tokens  [B, T]  read; each in [0, V)
   ///   out     .logits [B, T, V], .last [sequences, V] and .hidden [B, T, C] overwritten, where given
   ///   state   [slots, state_size()]  .initial read (absent: zeros), .final overwritten (absent: dropped); may be one
-  ///           view, a broadcast .initial starts all sequences from one state. .every [slots, R, state_size()] takes
+  ///           view, a broadcast .initial starts all sequences from one state. .every [slots, R, snapshot_size()] takes
   ///           the state after each token, in a ring (core/state.hpp): to reject the last k tokens, copy the one before
-  ///           them
+  ///           them. With attention, .initial needs a .final, and where these are not one view rings are copied
   ///   memory  workspace_size(sequences) bytes, overwritten
   ///
   /// Errors: rwkv7::error before anything is written; parameters that do not lie in the file as kernels want them are
@@ -160,27 +166,9 @@ class language_model {
                const language_model_outputs<wide>& out, const carried<wide, 2>& state, workspace memory) const;
 
  private:
-  struct buffers {
-    view<T, 3> x{};        // [B, T, C]     the residual stream
-    view<T, 3> v_first{};  // [B, T, D_kv]  the first layer's values
-  };
-  buffers take_buffers(workspace& memory, const sequences& seq) const noexcept {
-    buffers z;
-    z.x = memory.take<T>(seq.batch(), seq.tokens(), sizes_.C);
-    if constexpr (V.value_residual != first_mix::none)
-      z.v_first = memory.take<T>(seq.batch(), seq.tokens(), sizes_.time_mix_dims().D_kv());
-    return z;
-  }
-
-  template <class Exec>
-  void hidden_of(Exec& exec, const view<wide, 3>& x, const view<wide, 3>& hidden) const {
-    layer_norm(exec, layer_norm_inputs<wide>{.x = x, .weight = weights_.ln_out_weight, .bias = weights_.ln_out_bias},
-               hidden);
-  }
-
   /// One row of the residual stream as the head takes it.
   void widen(const T* x, wide* y) const noexcept {
-    std::transform(x, x + sizes_.C, y, [](T value) { return static_cast<wide>(value); });
+    std::transform(x, x + sizes().C, y, [](T value) { return static_cast<wide>(value); });
   }
 
   /// The logits of the last row of each sequence: gathered, so that they make one product. Empty sequences have none;
@@ -188,7 +176,7 @@ class language_model {
   template <class Exec>
   void last_logits(Exec& exec, const sequences& seq, const view<T, 3>& x, const view<wide, 2>& last,
                    workspace memory) const {
-    const auto rows = memory.take<wide>(1, seq.count(), sizes_.C);
+    const auto rows = memory.take<wide>(1, seq.count(), sizes().C);
     const auto run_of = [](const auto& all, index_t first, index_t count) -> view<wide, 3> {
       return {all.at(first, 0), {1, count, all.extent(1)}, {0, all.stride(0), all.stride(1)}};
     };
@@ -200,8 +188,8 @@ class language_model {
       }
       if (first < i) {
         const auto run = run_of(rows[0], first, i - first);
-        hidden_of(exec, run, run);
-        linear(exec, linear_inputs<wide>{.x = run, .weight = weights_.head}, run_of(last, first, i - first));
+        stack_.norm(exec, run, run);
+        linear(exec, linear_inputs<wide>{.x = run, .weight = stack_.head()}, run_of(last, first, i - first));
       }
       first = i + 1;
     }
@@ -228,10 +216,8 @@ class language_model {
   }
 
   tensor_file file_;
-  model_sizes sizes_;
-  model_weights weights_;
-  std::size_t widest_ = 0;  // the layer that needs most scratch
-  std::string unready_;     // a parameter that cannot be used where it lies
+  std::conditional_t<V.layers == layer_form::transformer, hybrid_stack<V, T>, rwkv_lm_stack<V, T>> stack_;
+  std::string unready_;  // a parameter that cannot be used where it lies
 };
 
 // Outside the class, so that it is not inline: `extern template` then keeps a program from compiling a whole model in
@@ -242,34 +228,29 @@ void language_model<V, T>::forward(Exec&& exec, const sequences& seq, view<const
                                    const language_model_outputs<wide>& out, const carried<wide, 2>& state,
                                    workspace memory) const {
   if (const auto problem = validate_forward(seq, tokens, out, state, memory)) return report(problem);
-  const auto [x, v_first] = take_buffers(memory, seq);
+  const auto x = memory.take<T>(seq.batch(), seq.tokens(), sizes().C);
   detail::prechecked inside(exec);
   for (index_t b = 0; b < seq.batch(); ++b)
     for (index_t t = 0; t < seq.tokens(); ++t)
-      for (index_t c = 0; c < sizes_.C; ++c) {
-        const double value = weights_.emb(index_t{tokens(b, t)}, c);
+      for (index_t c = 0; c < sizes().C; ++c) {
+        const double value = stack_.emb()(index_t{tokens(b, t)}, c);
         if constexpr (half_element<T>)
           x(b, t, c) = T::from_float(static_cast<float>(value));  // exact until here
         else
           x(b, t, c) = static_cast<T>(value);
       }
-  layer_norm(inside, layer_norm_inputs<T>{.x = x, .weight = weights_.ln0_weight, .bias = weights_.ln0_bias}, x);
-  for (index_t i = 0; i < sizes_.layers; ++i) {
-    const auto part = state_of_layer<V>(sizes_, state, i);
-    layer<V>(inside, seq, sizes_.time_mix_dims(), weights_.layers[static_cast<std::size_t>(i)], x,
-             {.v = v_first, .produce = i == 0}, {{part.att.shift, part.att.S}, part.ffn}, memory);
-  }
+  stack_.run(inside, seq, x, state, memory);
   if (out.last) last_logits(inside, seq, x, out.last, memory);
   if (out.logits || out.hidden) {
-    const auto hidden = out.hidden ? out.hidden : memory.take<wide>(seq.batch(), seq.tokens(), sizes_.C);
+    const auto hidden = out.hidden ? out.hidden : memory.take<wide>(seq.batch(), seq.tokens(), sizes().C);
     if constexpr (std::is_same_v<T, wide>) {
-      hidden_of(inside, x, hidden);
+      stack_.norm(inside, x, hidden);
     } else {
       for (index_t b = 0; b < seq.batch(); ++b)
         for (index_t t = 0; t < seq.tokens(); ++t) widen(x.at(b, t, 0), hidden.at(b, t, 0));
-      hidden_of(inside, hidden, hidden);
+      stack_.norm(inside, hidden, hidden);
     }
-    if (out.logits) linear(inside, linear_inputs<wide>{.x = hidden, .weight = weights_.head}, out.logits);
+    if (out.logits) linear(inside, linear_inputs<wide>{.x = hidden, .weight = stack_.head()}, out.logits);
   }
 }
 
@@ -289,11 +270,11 @@ diagnosis language_model<V, T>::validate_forward(const sequences& seq, const vie
       .sequence_list(seq, detail::slots_of(state), state.writes())
       .shape("tokens", tokens, {{"B", B}, {"T", seq.tokens()}});
   if (out.logits)
-    check.operand("logits", out.logits, {{"B", B}, {"T", seq.tokens()}, {"V", sizes_.V}})
+    check.operand("logits", out.logits, {{"B", B}, {"T", seq.tokens()}, {"V", sizes().V}})
         .writable("logits", out.logits);
-  if (out.last) check.operand("last", out.last, {{"sequences", count}, {"V", sizes_.V}}).writable("last", out.last);
+  if (out.last) check.operand("last", out.last, {{"sequences", count}, {"V", sizes().V}}).writable("last", out.last);
   if (out.hidden)
-    check.operand("hidden", out.hidden, {{"B", B}, {"T", seq.tokens()}, {"C", sizes_.C}})
+    check.operand("hidden", out.hidden, {{"B", B}, {"T", seq.tokens()}, {"C", sizes().C}})
         .writable("hidden", out.hidden);
   if (state.initial)
     check.operand("state.initial", state.initial, {{"slots", state.initial.extent(0)}, {"state", state_size()}});
@@ -311,19 +292,20 @@ diagnosis language_model<V, T>::validate_forward(const sequences& seq, const vie
     // The items of one axis do not touch, and a step along the other passes over all of them.
     const auto nested = [&](int inner, int outer) {
       const index_t step = ring.extent(inner) < 2 ? 0 : std::abs(ring.stride(inner));
-      const index_t reach = (ring.extent(inner) - 1) * step + state_size();
-      return (ring.extent(inner) < 2 || step >= state_size()) &&
+      const index_t reach = (ring.extent(inner) - 1) * step + snapshot_size();
+      return (ring.extent(inner) < 2 || step >= snapshot_size()) &&
              (ring.extent(outer) < 2 || std::abs(ring.stride(outer)) >= reach);
     };
     check
         .snapshots_of(state, "state.every", "state",
-                      {{"slots", ring.extent(0)}, {"R", ring.extent(1)}, {"state", state_size()}})
+                      {{"slots", ring.extent(0)}, {"R", ring.extent(1)}, {"state", snapshot_size()}})
         .unit_stride("state.every", "state", ring)
         .require(nested(1, 0) || nested(0, 1), "state.every axis R stride", ring.stride(1),
                  "snapshots that do not overlap")
         .disjoint("state.every", ring, "tokens", tokens);
   }
   if (check.result()) return check.result();
+  if (problem = stack_.validate_state(seq, state); problem) return problem;
 
   const std::size_t scratch_size = workspace_size(seq);
   check.scratch(memory.remaining(), scratch_size);
@@ -350,10 +332,10 @@ diagnosis language_model<V, T>::validate_forward(const sequences& seq, const vie
 
   for (index_t b = 0; b < B; ++b)
     for (index_t t = 0; t < seq.tokens(); ++t)
-      if (const auto id = tokens(b, t); id < 0 || id >= sizes_.V) {
+      if (const auto id = tokens(b, t); id < 0 || id >= sizes().V) {
         problem.complain("rwkv7::language_model: tokens[%lld, %lld]: got %lld, want 0 to %lld",
                          static_cast<long long>(b), static_cast<long long>(t), static_cast<long long>(id),
-                         static_cast<long long>(sizes_.V - 1));
+                         static_cast<long long>(sizes().V - 1));
         return problem;
       }
   return problem;

@@ -2,21 +2,16 @@
 /// From the tensors of a checkpoint, in RWKV-LM's names, to the sizes and parameters of a model. Nothing is copied.
 #pragma once
 
-#include <algorithm>
-#include <optional>
-#include <set>
-
-#include "rwkv7/model/model_weights.hpp"
-#include "rwkv7/model/naming.hpp"
+#include "rwkv7/model/parameter_binder.hpp"
 
 namespace rwkv7::detail {
 
 /// Fills sizes and parameters from a file, or says what is wrong with it.
 template <variant V>
-class rwkv_lm_reader {
+class rwkv_lm_reader : parameter_binder {
  public:
   rwkv_lm_reader(const tensor_file& file, model_sizes& sizes, model_weights& parameters)
-      : file_(file), sizes_(sizes), parameters_(parameters) {}
+      : parameter_binder(file), sizes_(sizes), parameters_(parameters) {}
 
   /// `head_size` counts only where there is no r_k to read it from. On a complaint, sizes and parameters are undefined.
   diagnosis read(index_t head_size) {
@@ -28,66 +23,14 @@ class rwkv_lm_reader {
     const auto count = block_count();
     if (!count) return problem_;
     parameters_.layers.resize(*count);
-    // The first visit binds the tensors, whatever their extents; sizes come from these; the second visit checks.
-    std::size_t known = 0;
-    for_each_parameter<V>(parameters_, sizes_, [&](const std::string& name, auto& w, const auto&, bool used) {
-      const auto* tensor = file_.find(name);
-      if (tensor) ++known;
-      if (tensor && used) bind(*tensor, w);
-      if (!tensor && used) complain(name, "is missing");
-    });
-    if (known != file_.tensors.size()) name_unknown();
+    bind_all<V>(parameters_, sizes_);
     if (problem_) return problem_;
     read_sizes(head_size);
-    for_each_parameter<V>(parameters_, sizes_, [&](const std::string& name, auto& w, const auto& axes, bool used) {
-      for (int a = 0; a < static_cast<int>(axes.size()) && used; ++a) {
-        const auto& [letter, want] = axes[static_cast<std::size_t>(a)];
-        if (w.extent(a) != want)
-          complain(name, std::string("axis ") + letter + ": got " + std::to_string(w.extent(a)) + ", want " +
-                             std::to_string(want));
-      }
-    });
+    check_extents<V>(parameters_, sizes_);
     return problem_;
   }
 
  private:
-  /// 1 + the largest i of all "blocks.i."; every smaller i must occur, so a stray number allocates nothing.
-  std::optional<std::size_t> block_count() {
-    std::set<std::size_t> blocks;
-    for (const auto& tensor : file_.tensors)
-      if (const auto name = split_block(naming::rwkv_lm, tensor.name)) blocks.insert(name->block);
-    std::size_t count = 0;
-    for (const std::size_t block : blocks) {
-      if (block != count) break;
-      ++count;
-    }
-    if (count > 0 && count == blocks.size()) return count;
-    complain("blocks." + std::to_string(count) + ".ln1.weight", "is missing");
-    return {};
-  }
-
-  /// A vector may have any number of axes of extent 1 before its own: RWKV-LM stores most as (1, 1, C).
-  template <int Rank>
-  void bind(const stored_tensor& tensor, weights<Rank>& w) {
-    const auto quantised = quantised_type(tensor.type);
-    if (quantised && !is_quantisable(tensor.name))
-      return complain(tensor.name, "dtype: got " + std::string(traits_of(tensor.type).name) +
-                                       ", want F32, F16 or BF16: only matrices of linear may be quantised");
-    const auto type = quantised ? quantised : unpacked_type(tensor.type);
-    if (!type)
-      return complain(tensor.name,
-                      "dtype: got " + std::string(traits_of(tensor.type).name) + ", want F32, F16 or BF16");
-    std::span<const index_t> shape = tensor.shape;
-    while (Rank == 1 && shape.size() > 1 && shape.front() == 1) shape = shape.subspan(1);
-    if (shape.size() != Rank)
-      return complain(tensor.name, "axes: got " + std::to_string(shape.size()) + ", want " + std::to_string(Rank));
-    typename weights<Rank>::index_array extents;
-    std::copy(shape.begin(), shape.end(), extents.begin());
-    for (const index_t extent : extents)
-      if (extent < 1) return complain(tensor.name, "extent: got 0, want 1 or more");
-    w = weights<Rank>(tensor.bytes.data(), *type, extents);
-  }
-
   void read_sizes(index_t head_size) {
     const auto& first = parameters_.layers.front();
     const std::string at = "blocks.0.att.";
@@ -113,22 +56,8 @@ class rwkv_lm_reader {
                                       " times a divisor of " + std::to_string(sizes_.H));
   }
 
-  void name_unknown() {
-    std::set<std::string> known;
-    for_each_parameter<V>(parameters_, sizes_, [&](const std::string& name, auto&&...) { known.insert(name); });
-    for (const auto& tensor : file_.tensors)
-      if (!known.contains(tensor.name)) return complain(tensor.name, "is not a tensor of this model");
-  }
-
-  void complain(std::string_view tensor, std::string_view what) {
-    problem_.complain("rwkv7::language_model: %s: %s: %s", file_.name.c_str(), shown(tensor, 60).c_str(),
-                      std::string(what).c_str());
-  }
-
-  const tensor_file& file_;
   model_sizes& sizes_;
   model_weights& parameters_;
-  diagnosis problem_;
 };
 
 }  // namespace rwkv7::detail

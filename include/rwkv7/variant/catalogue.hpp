@@ -18,18 +18,21 @@ inline constexpr variant x070{};
 inline constexpr variant cxa073{.token_shift = false,
                                 .decay = decay_offset::six_tenths,
                                 .value_residual = first_mix::after_repeat,
-                                .gate = gate_form::none};
+                                .gate = gate_form::none,
+                                .layers = layer_form::transformer};
 /// A gate of 1 + σ, no norm.
 inline constexpr variant cxa075{.token_shift = false,
                                 .value_residual = first_mix::after_repeat,
                                 .norm = readout_norm::none,
-                                .gate = gate_form::one_plus_sigmoid};
+                                .gate = gate_form::one_plus_sigmoid,
+                                .layers = layer_form::transformer};
 /// PRWKV: keys grow with the logarithm of the decay, no k_k, no k_a.
 inline constexpr variant cxa076{.token_shift = false,
                                 .value_residual = first_mix::after_repeat,
                                 .scaled_removal = false,
                                 .key = key_rule::one_minus_omega_plus_eta,
-                                .norm = readout_norm::scale};
+                                .norm = readout_norm::scale,
+                                .layers = layer_form::transformer};
 /// For teachers with a norm on queries and keys.
 inline constexpr variant cxa076r = [] {
   variant v = cxa076;
@@ -70,9 +73,9 @@ inline constexpr variant hxa07c = [] {
 }();
 
 /// ARWKV-7B: x070 without norm and gate.
-inline constexpr variant arwkv{.norm = readout_norm::none, .gate = gate_form::none};
+inline constexpr variant arwkv{.norm = readout_norm::none, .gate = gate_form::none, .layers = layer_form::transformer};
 /// With the gate that its published gated models have. Its trainer's later one is 1 + σ.
-inline constexpr variant arwkv_gated{.norm = readout_norm::none};
+inline constexpr variant arwkv_gated{.norm = readout_norm::none, .layers = layer_form::transformer};
 
 /// RADLADS' "RADGoose".
 inline constexpr variant rad_rwkv7{.token_shift = false,
@@ -81,6 +84,7 @@ inline constexpr variant rad_rwkv7{.token_shift = false,
                                    .scaled_removal = false,
                                    .key = key_rule::one_minus_decay_plus_eta,
                                    .norm = readout_norm::scale,
-                                   .bonus = false};
+                                   .bonus = false,
+                                   .layers = layer_form::transformer};
 
 }  // namespace rwkv7

@@ -19,6 +19,9 @@ enum class first_mix : unsigned char { none, before_repeat, after_repeat };
 enum class readout_norm : unsigned char { none, group_norm, scale };
 /// What y is multiplied by before the output projection: nothing, g = σ(x g1) g2, or 1 + g.
 enum class gate_form : unsigned char { none, sigmoid, one_plus_sigmoid };
+/// What stands around time-mix in a whole model: RWKV-LM's layer norms and channel-mix, or what a Transformer had and
+/// keeps: rms norms and SwiGLU, and attention in the layers that were not turned.
+enum class layer_form : unsigned char { rwkv_lm, transformer };
 
 /// The switches, with the x070 behaviour as their defaults.
 struct variant {
@@ -34,6 +37,7 @@ struct variant {
   readout_norm norm = readout_norm::group_norm;         // on y, before the bonus
   bool bonus = true;                                    // y += (Σ r k r_k) v
   gate_form gate = gate_form::sigmoid;                  // of y before the output projection
+  layer_form layers = layer_form::rwkv_lm;              // of a whole model; nothing to the block
 
   friend constexpr bool operator==(const variant&, const variant&) = default;
 };
