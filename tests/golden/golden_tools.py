@@ -1,4 +1,6 @@
-"""What the generators of golden files share: the formula of the inputs, safetensors, the recurrence, comparison."""
+"""What the generators of golden files share: the formula of the inputs, safetensors, the recurrence, comparison, the
+command line."""
+import argparse
 import dataclasses
 import importlib.util
 import json
@@ -166,3 +168,29 @@ def load_oracle(folder):
     oracle = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(oracle)
     return oracle
+
+
+# -------------------------------------------------------------------------------------------------- command line
+def main(usage, folder, files, check_oracle, computed=()):
+    """Writes golden files to `folder`, or compares with those there, as the command line says. Returns the exit status.
+
+    files yields name, tensors and metadata of each; check_oracle(folder of an oracle) what was compared and the largest
+    difference; `computed` as in exact_part.
+    """
+    parser = argparse.ArgumentParser(description=usage.splitlines()[0])
+    parser.add_argument('--check', action='store_true', help='compare with the stored files instead of writing')
+    parser.add_argument('--oracle', metavar='DIR', help='also compare with DIR/x070.py')
+    options = parser.parse_args()
+    worst = 0.0
+    for name, tensors, metadata in files:
+        if options.check:
+            off = check_stored(folder / name, tensors, metadata, computed)
+            worst = max(worst, off)
+            print(f'{name}: largest difference {off:.1e}')
+        else:
+            write_safetensors(folder / name, tensors, metadata)
+            print(f'{name}: {(folder / name).stat().st_size} bytes')
+    for name, off in check_oracle(options.oracle) if options.oracle else ():
+        worst = max(worst, off)
+        print(f'{name} against {options.oracle}: largest difference {off:.1e}')
+    return int(worst > TOLERANCE)

@@ -8,7 +8,6 @@ usage: make_family.py                     write the golden files and print what 
 A state S is indexed [value][key]. See README.md for the layout of the files. Where the published training and inference
 programs differ, this is what the inference program computes; each such place has a comment.
 """
-import argparse
 import dataclasses
 import json
 import math
@@ -17,8 +16,7 @@ import sys
 
 import numpy as np
 
-from golden_tools import (LEAST_CHANGE, TOLERANCE, Pattern, check_stored, difference, load_oracle, recurrence, relative,
-                          sigmoid, u24, write_safetensors)
+from golden_tools import LEAST_CHANGE, Pattern, difference, load_oracle, main, recurrence, relative, sigmoid, u24
 
 HERE = pathlib.Path(__file__).resolve().parent
 L2_EPS = 1e-12
@@ -488,6 +486,13 @@ def print_report(report):
                 sys.exit(f'{name} shows too little')
 
 
+def golden_files():
+    report = dict(switch={}, setting={})
+    for case in family_cases():
+        yield f'family_{case.name}.safetensors', *family_file(case, report)
+    print_report(report)
+
+
 # ------------------------------------------------------------------------------------------------------ checking
 def check_oracle(folder):
     """Largest difference when another recurrence is put in, and from another time-mix where that exists."""
@@ -499,9 +504,9 @@ def check_oracle(folder):
 
     for case in family_cases():
         mine, other_run = Model(case).run(), Model(case, recur).run()
-        yield case.name + ' with its recurrence', max(difference(mine[name], other_run[name]) for name in mine)
+        yield case.name + ', recurrence', max(difference(mine[name], other_run[name]) for name in mine)
         if case.name == 'arwkv':
-            yield case.name + ' with its time-mix', check_time_mix(oracle, case, mine)
+            yield case.name + ', time-mix', check_time_mix(oracle, case, mine)
 
 
 def check_time_mix(oracle, case, mine):
@@ -519,29 +524,5 @@ def check_time_mix(oracle, case, mine):
     return worst
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--check', action='store_true', help='compare with the stored files instead of writing')
-    parser.add_argument('--oracle', metavar='DIR', help='also compare with DIR/x070.py')
-    options = parser.parse_args()
-    worst, report = 0.0, dict(switch={}, setting={})
-    for case in family_cases():
-        path = HERE / f'family_{case.name}.safetensors'
-        tensors, metadata = family_file(case, report)
-        if options.check:
-            off = check_stored(path, tensors, metadata)
-            worst = max(worst, off)
-            print(f'{path.name}: largest difference {off:.1e}')
-        else:
-            write_safetensors(path, tensors, metadata)
-            print(f'{path.name}: {path.stat().st_size} bytes')
-    print_report(report)
-    if options.oracle:
-        for name, off in check_oracle(options.oracle):
-            worst = max(worst, off)
-            print(f'{name}, of {options.oracle}: largest difference {off:.1e}')
-    return int(worst > TOLERANCE)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(__doc__, HERE, golden_files(), check_oracle))

@@ -7,7 +7,6 @@ usage: make_golden.py                     write the golden files and print the f
 
 A state S is indexed [value][key]. See README.md for the formula of the inputs and the layout of the files.
 """
-import argparse
 import dataclasses
 import json
 import math
@@ -16,8 +15,8 @@ import sys
 
 import numpy as np
 
-from golden_tools import (LEAST_CHANGE, TOLERANCE, Pattern, check_stored, decay_factor, difference, load_oracle,
-                          recurrence, relative, sigmoid, u24, write_safetensors)
+from golden_tools import (LEAST_CHANGE, Pattern, decay_factor, difference, load_oracle, main, recurrence, relative,
+                          sigmoid, u24)
 
 HERE = pathlib.Path(__file__).resolve().parent
 LN_EPS = 1e-5
@@ -456,26 +455,5 @@ def check_oracle(folder):
         yield config.name, worst
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--check', action='store_true', help='compare with the stored files instead of writing')
-    parser.add_argument('--oracle', metavar='DIR', help='also compare with DIR/x070.py')
-    options = parser.parse_args()
-    worst = 0.0
-    for name, tensors, metadata in golden_files():
-        if options.check:
-            off = check_stored(HERE / name, tensors, metadata, ('greedy_lead',))
-            worst = max(worst, off)
-            print(f'{name}: largest difference {off:.1e}')
-        else:
-            write_safetensors(HERE / name, tensors, metadata)
-            print(f'{name}: {(HERE / name).stat().st_size} bytes')
-    if options.oracle:
-        for name, off in check_oracle(options.oracle):
-            worst = max(worst, off)
-            print(f'{name} against {options.oracle}: largest difference {off:.1e}')
-    return int(worst > TOLERANCE)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(__doc__, HERE, golden_files(), check_oracle, ('greedy_lead',)))

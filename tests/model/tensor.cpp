@@ -70,6 +70,27 @@ TEST_CASE("blocks become f32, also across their rows") {
   }
 }
 
+TEST_CASE("a matrix unpacked by columns is the turned one unpacked by rows") {
+  const auto check = [](const stored_tensor& tensor, auto zero) {
+    using T = decltype(zero);
+    const auto rows = elements_of<T>(tensor);
+    std::vector<T> columns(rows.size());
+    rwkv7::unpack_transposed(tensor, reinterpret_cast<std::byte*>(columns.data()));
+    const auto R = static_cast<std::size_t>(tensor.shape[0]), C = static_cast<std::size_t>(tensor.shape[1]);
+    for (std::size_t r = 0; r < R; ++r)
+      for (std::size_t c = 0; c < C; ++c) CHECK(columns[c * R + r] == rows[r * C + c]);
+  };
+  const auto values = counted<float>(35 * 70);
+  check(view_of(values, storage::f32, {35, 70}, {70, 1}), 0.0f);
+  check(view_of(values, storage::f32, {70, 35}, {1, 70}), 0.0f);
+  check(view_of(values, storage::f32, {33, 3}, {70, 5}, 2), 0.0f);
+  check(view_of(values, storage::f32, {0, 3}, {3, 1}), 0.0f);
+  check(view_of(counted<std::uint16_t>(6), storage::bf16, {2, 3}, {3, 1}), std::uint16_t{});
+  const auto bytes = blocks();
+  check({"x", storage::q8_0, {2, 64}, {64, 1}, bytes}, 0.0f);
+  check({"x", storage::q8_0, {64, 2}, {1, 64}, bytes}, 0.0f);
+}
+
 TEST_CASE("only what lies as kernels want it is used in place") {
   const auto values = counted<float>(8);
   CHECK(usable_in_place(view_of(values, storage::f32, {2, 3}, {3, 1})));

@@ -56,6 +56,24 @@ TEST_CASE("first_residual on a cpu is within the elementwise budget") {
   check_cpu(problems_with_heads(), run, ulps, [](auto&) { return budget::elementwise + 1.5; });
 }
 
+TEST_CASE("first_residual gives the same bits where the heads of one operand alone lie apart") {
+  const problem p{.H = 3, .H_kv = 3, .N = 20};
+  for_each_cpu_executor([&](auto& exec) {
+    const outputs<float> want = run(exec, p, 0.0f);
+    for (int apart = 0; apart < 4; ++apart) {
+      const auto operand = [&](int i) {
+        return tensor<float, 4>({p.B, p.T, p.H, p.N}, i == apart ? layout::padded : layout::dense);
+      };
+      auto x = operand(0), first = operand(1), mix = operand(2), y = operand(3);
+      p.fill(x, "x");
+      p.fill(first, "first");
+      p.fill(mix, "mix", 0, 8);
+      first_residual(exec, first_residual_inputs<float>{.x = x, .first = first, .mix = mix}, y.out());
+      CHECK(same_bits(collect<float>(y), want));
+    }
+  });
+}
+
 TEST_CASE("first_residual may write onto x or onto mix") {
   check_in_place(problems_with_heads(), run_onto<target::x>);
   check_in_place(problems_with_heads(), run_onto<target::mix>);

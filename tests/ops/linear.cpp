@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "rwkv7/quant/pack.hpp"
+#include "support/product.hpp"
 #include "support/refused.hpp"
 #include "support/tokenwise.hpp"
 
@@ -44,30 +45,17 @@ constexpr auto run_by_inputs = [](auto& exec, const problem& p, auto zero) {
 };
 
 outputs<double> formula(const problem& p) {
-  const auto x = pattern("x", p.B * p.T * p.N, 0, unit_scale);
   const auto weight = weight_of(p);
-  std::vector<double> y;
-  for (index_t i = 0; i < p.B * p.T * p.out; ++i) {
-    long double sum = 0;
-    for (index_t n = p.N; n-- > 0;)
-      sum += static_cast<long double>(weight[i % p.out * p.N + n]) * x[static_cast<std::size_t>(i / p.out * p.N + n)];
-    y.push_back(static_cast<double>(sum));
-  }
-  return {y};
+  return product_of(p, pattern("x", p.B * p.T * p.N, 0, unit_scale),
+                    [&](index_t o, index_t n) { return weight[o * p.N + n]; });
 }
 
 outputs<double> formula_by_inputs(const problem& p) {
-  const auto x = pattern("x", p.B * p.T * p.N, 0, unit_scale);
+  auto x = pattern("x", p.B * p.T * p.N, 0, unit_scale);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (is_zero(static_cast<index_t>(i))) x[i] = 0;
   const auto weight = weight_by_inputs(p);
-  std::vector<double> y;
-  for (index_t i = 0; i < p.B * p.T * p.out; ++i) {
-    long double sum = 0;
-    for (index_t n = p.N; n-- > 0;)
-      if (const index_t at = i / p.out * p.N + n; !is_zero(at))
-        sum += static_cast<long double>(weight[n * p.out + i % p.out]) * x[static_cast<std::size_t>(at)];
-    y.push_back(static_cast<double>(sum));
-  }
-  return {y};
+  return product_of(p, x, [&](index_t o, index_t n) { return weight[n * p.out + o]; });
 }
 
 /// Few and many rows, widths and outputs, around the tiles of the kernel.

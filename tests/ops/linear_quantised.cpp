@@ -10,6 +10,7 @@
 #include "rwkv7/ops/layer_norm.hpp"
 #include "rwkv7/ops/linear.hpp"
 #include "rwkv7/ops/low_rank.hpp"
+#include "support/product.hpp"
 #include "support/quantised.hpp"
 #include "support/refused.hpp"
 #include "support/tokenwise.hpp"
@@ -39,16 +40,7 @@ constexpr auto run = [](auto& exec, const problem& p, auto zero) {
 };
 
 outputs<double> formula(const problem& p) {
-  const auto x = pattern("x", p.B * p.T * p.N, 0, unit_scale);
-  const auto weight = weight_of(p);
-  std::vector<double> y;
-  for (index_t i = 0; i < p.B * p.T * p.out; ++i) {
-    long double sum = 0;
-    for (index_t n = p.N; n-- > 0;)
-      sum += static_cast<long double>(weight(i % p.out, n)) * x[static_cast<std::size_t>(i / p.out * p.N + n)];
-    y.push_back(static_cast<double>(sum));
-  }
-  return {y};
+  return product_of(p, pattern("x", p.B * p.T * p.N, 0, unit_scale), weight_of(p));
 }
 
 /// Outputs around a panel of 16, inputs around the 16384 of a chunk, few and many rows, all layouts.

@@ -158,10 +158,11 @@ void check_rounded_once(const std::vector<problem>& all, Run run) {
   }
 }
 
-/// Every cpu executor equals the reference executor in double within budget(problem); no bit depends on the layout, or
-/// on whether a token comes alone.
-template <class Run, class Distance, class Budget>
-void check_cpu(const std::vector<problem>& all, Run run, Distance distance, Budget budget) {
+/// Every executor of `for_each(f)` equals, in the type of zero, the reference executor in double within
+/// budget(problem); no bit depends on the layout, or on whether a token comes alone.
+template <class ForEach, class Run, class T, class Distance, class Budget>
+void check_executors(ForEach for_each, const std::vector<problem>& all, Run run, T zero, Distance distance,
+                     Budget budget) {
   rwkv7::reference_executor reference;
   for (const auto& p : all) {
     INFO(p.text());
@@ -169,12 +170,18 @@ void check_cpu(const std::vector<problem>& all, Run run, Distance distance, Budg
     auto alone = p;
     alone.how = layout::dense;
     alone.batch_per_call = alone.tokens_per_call = 1;
-    for_each_cpu_executor([&](auto& exec) {
-      const outputs<float> got = run(exec, p, 0.0f);
+    for_each([&](auto& exec) {
+      const outputs<T> got = run(exec, p, zero);
       check_close(p, got, want, distance, budget(p));
-      CHECK(same_bits(got, run(exec, alone, 0.0f)));
+      CHECK(same_bits(got, run(exec, alone, zero)));
     });
   }
+}
+
+/// check_executors for every cpu executor, in float.
+template <class Run, class Distance, class Budget>
+void check_cpu(const std::vector<problem>& all, Run run, Distance distance, Budget budget) {
+  check_executors([](auto f) { for_each_cpu_executor(f); }, all, run, 0.0f, distance, budget);
 }
 
 /// In place gives the bits of out of place, on every executor.
@@ -260,22 +267,11 @@ void check_half(const std::vector<problem>& all, Run run) {
   }
 }
 
-/// Every cpu executor in double equals the reference executor.
+/// check_executors for every instruction set, in double.
 template <class Run>
 void check_double(const std::vector<problem>& all, Run run) {
-  rwkv7::reference_executor reference;
-  for (const auto& p : all) {
-    INFO(p.text());
-    const outputs<double> want = run(reference, p, 0.0);
-    auto alone = p;
-    alone.how = layout::dense;
-    alone.batch_per_call = alone.tokens_per_call = 1;
-    for_each_arch([&](auto& exec) {
-      const outputs<double> got = run(exec, p, 0.0);
-      check_close(p, got, want, by_relative_l2, budget::in_double);
-      CHECK(same_bits(got, run(exec, alone, 0.0)));
-    });
-  }
+  check_executors([](auto f) { for_each_arch(f); }, all, run, 0.0, by_relative_l2,
+                  [](auto&) { return budget::in_double; });
 }
 
 /// An operation on the types beside float: the bits that float gives, and D1 to D4 for `large`.

@@ -102,22 +102,7 @@ class language_model {
     if (check.result()) return report(check.result());
     workspace arena(memory);
     stack_.for_each([&](const std::string& name, auto& w, auto&&...) {
-      if (!w) return;
-      const view<std::byte, 1> to = take(arena, w);
-      if constexpr (std::remove_reference_t<decltype(w)>::rank == 2)
-        if (has_sparse_inputs(name) && !is_quantised(w.type())) {
-          if (const auto* tensor = file_.find(name))
-            unpack_transposed(*tensor, to.data());
-          else
-            std::memcpy(to.data(), w.data(), static_cast<std::size_t>(to.size()));
-          w = weights<2>(to.data(), w.type(), {{w.extent(1), w.extent(0)}}).transposed();
-          return;
-        }
-      if (const auto* tensor = is_quantised(w.type()) ? nullptr : file_.find(name))
-        unpack(*tensor, to.data());
-      else
-        std::memcpy(to.data(), w.data(), static_cast<std::size_t>(to.size()));
-      w = std::remove_reference_t<decltype(w)>(to.data(), w.type(), w.extents());
+      if (w) w = copied(name, w, take(arena, w).data());
     });
     file_ = {};
     unready_.clear();
@@ -213,6 +198,22 @@ class language_model {
   template <int Rank>
   static view<std::byte, 1> take(workspace& memory, const weights<Rank>& w) noexcept {
     return memory.take<std::byte>(size_in_bytes(w));
+  }
+
+  /// A parameter copied to `to`, as pack leaves it.
+  template <int Rank>
+  weights<Rank> copied(const std::string& name, const weights<Rank>& w, std::byte* to) const {
+    const bool quantised = is_quantised(w.type()), by_inputs = has_sparse_inputs(name) && !quantised;
+    const auto* const tensor = quantised ? nullptr : file_.find(name);
+    if (!tensor)
+      std::memcpy(to, w.data(), static_cast<std::size_t>(size_in_bytes(w)));
+    else if (by_inputs)
+      unpack_transposed(*tensor, to);
+    else
+      unpack(*tensor, to);
+    if constexpr (Rank == 2)
+      if (by_inputs) return weights<2>(to, w.type(), {{w.extent(1), w.extent(0)}}).transposed();
+    return {to, w.type(), w.extents()};
   }
 
   tensor_file file_;

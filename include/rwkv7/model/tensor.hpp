@@ -122,19 +122,25 @@ inline void unpack(const stored_tensor& tensor, std::byte* to) {
   }
 }
 
-/// The same of a matrix [rows, columns], in column-major order. Takes memory for one copy of it.
+/// The same of a matrix [rows, columns], in column-major order. Blocks and quantised matrices take memory for a copy.
 inline void unpack_transposed(const stored_tensor& tensor, std::byte* to) {
   const index_t rows = tensor.shape[0], columns = tensor.shape[1];
-  const auto type = unpacked_type(tensor.type);
-  const auto width = static_cast<index_t>(type ? size_of(*type) : 0);
-  std::vector<std::byte> copy(static_cast<std::size_t>(rows * columns * width));
-  unpack(tensor, copy.data());
+  const auto traits = traits_of(tensor.type);
+  const std::byte* from = tensor.bytes.data();
+  index_t width = traits.bytes, down = tensor.strides[0], along = tensor.strides[1];
+  std::vector<std::byte> copy;
+  if (traits.elements > 1) {
+    width = sizeof(float), down = columns, along = 1;
+    copy.resize(static_cast<std::size_t>(rows * columns * width));
+    unpack(tensor, copy.data());
+    from = copy.data();
+  }
   constexpr index_t tile = 32;  // of rows and columns that stay in the cache
   for (index_t r0 = 0; r0 < rows; r0 += tile)
     for (index_t k0 = 0; k0 < columns; k0 += tile)
       for (index_t k = k0; k < std::min(columns, k0 + tile); ++k)
         for (index_t r = r0; r < std::min(rows, r0 + tile); ++r)
-          std::memcpy(to + (k * rows + r) * width, copy.data() + (r * columns + k) * width,
+          std::memcpy(to + (k * rows + r) * width, from + (r * down + k * along) * width,
                       static_cast<std::size_t>(width));
 }
 

@@ -8,25 +8,6 @@
 
 namespace rwkv7::backend::cpu {
 
-/// What k is multiplied by, for channels `at` of a head.
-template <class Arch, class T>
-struct key_factor {
-  key_rule rule;
-  param rate;
-  const T* w;
-  decay_offset offset;
-
-  template <class Lanes>
-  RWKV7_INLINE vec<Arch> operator()(const Lanes& at, const vec<Arch>& eta) const noexcept {
-    using V = vec<Arch>;
-    if (rule == key_rule::k_a) return cpu::fma<Arch>(eta - V(1.0f), rate.load(at), V(1.0f));
-    const V x = at.load(w);
-    if (rule == key_rule::one_minus_omega_plus_eta)
-      return softplus<Arch>(-x) + (eta + V(static_cast<scalar<Arch>>(offset == decay_offset::half ? 1.5 : 1.6)));
-    return eta - cpu::expm1<Arch>(sigmoid<Arch>(x) * V(static_cast<scalar<Arch>>(-decay_scale(offset))));
-  }
-};
-
 template <class Arch, cpu_executor Exec, activation_element T>
 void key_update_kernel(tag<Arch>, Exec& exec, const key_update_inputs<T>& in, const key_update_outputs<T>& out) {
   using A = registers_for<Arch, T>;
@@ -34,14 +15,17 @@ void key_update_kernel(tag<Arch>, Exec& exec, const key_update_inputs<T>& in, co
   const index_t H = in.eta.extent(2), N = in.eta.extent(3), group = H > 0 ? H / in.k.extent(2) : 1;
   const bool own = in.k_k.extent(0) == H * N;  // each head its k_k
   const auto eps = static_cast<scalar<A>>(in.eps);
+  // 1 + c, and -e^-c, for the rules that see the decay.
+  const V shift(static_cast<scalar<A>>(in.offset == decay_offset::half ? 1.5 : 1.6));
+  const V rate(static_cast<scalar<A>>(-decay_scale(in.offset)));
   const param k_k(in.k_k), k_a(in.k_a);
   for_rows(exec, in.eta.extent(0), in.eta.extent(1), row_grain(6 * H * N), [&](index_t b, index_t t) noexcept {
     for (index_t h = 0; h < H; ++h) {
       const T *k = in.k.at(b, t, h / group, 0), *eta = in.eta.at(b, t, h, 0);
-      const param removal = k_k.from((own ? h : h / group) * N);
-      const key_factor<A, T> factor{in.rule, k_a.from(h * N), in.w ? in.w.at(b, t, h, 0) : nullptr, in.offset};
+      const param removal = k_k.from((own ? h : h / group) * N), weight = k_a.from(h * N);
+      const T* const w = in.w ? in.w.at(b, t, h, 0) : nullptr;
       const auto removed = [&](const auto& at, const V& key)
-                               RWKV7_INLINE_LAMBDA { return in.k_k ? key * removal.load(at) : key; };
+                               RWKV7_INLINE_LAMBDA { return removal.data ? key * removal.load(at) : key; };
       V squares(0.0f);
       for_lanes<A>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
         const V q = removed(at, at.load(k));
@@ -51,13 +35,24 @@ void key_update_kernel(tag<Arch>, Exec& exec, const key_update_inputs<T>& in, co
       const V scale(1.0f / (norm > eps ? norm : eps));
       T *y_k = out.k.at(b, t, h, 0), *y_a = out.a.at(b, t, h, 0), *y_b = out.b.at(b, t, h, 0);
       // k and eta of a register are read before anything of it is written: k' may be k, b may be eta.
-      for_lanes<A>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
-        const V key = at.load(k), learning = at.load(eta);
-        const V kk = removed(at, key) * scale;
-        at.store(y_k, key * factor(at, learning));
-        at.store(y_a, -kk);
-        at.store(y_b, kk * learning);
-      });
+      const auto write = [&](auto factor) RWKV7_INLINE_LAMBDA {
+        for_lanes<A>(N, [&](auto at) RWKV7_INLINE_LAMBDA {
+          const V key = at.load(k), learning = at.load(eta);
+          const V kk = removed(at, key) * scale;
+          at.store(y_k, key * factor(at, learning));
+          at.store(y_a, -kk);
+          at.store(y_b, kk * learning);
+        });
+      };
+      if (in.rule == key_rule::k_a)
+        write([&](auto at, const V& learning)
+                  RWKV7_INLINE_LAMBDA { return cpu::fma<A>(learning - V(1.0f), weight.load(at), V(1.0f)); });
+      else if (in.rule == key_rule::one_minus_omega_plus_eta)
+        write([&](auto at, const V& learning)
+                  RWKV7_INLINE_LAMBDA { return softplus<A>(-at.load(w)) + (learning + shift); });
+      else
+        write([&](auto at, const V& learning)
+                  RWKV7_INLINE_LAMBDA { return learning - cpu::expm1<A>(sigmoid<A>(at.load(w)) * rate); });
     }
   });
 }

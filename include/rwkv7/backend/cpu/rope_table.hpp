@@ -9,7 +9,7 @@
 
 namespace rwkv7::backend::cpu {
 
-// The C library reduces angles of any size exactly. Twenty times as fast would not be seen: a model asks once a call.
+// The C library reduces angles of any size exactly, one at a time: a model asks once a call, for all heads and layers.
 template <class Arch, cpu_executor Exec, compute_element T>
 void rope_table_kernel(tag<Arch>, Exec& exec, const sequences& seq, const rope_table_inputs<T>& in,
                        const rope_table_outputs<T>& out) {
