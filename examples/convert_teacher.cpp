@@ -62,7 +62,7 @@ projection_multipliers multipliers_of(const std::string& text) {
 }
 
 teacher_conversion conversion_of(const examples::options& given) {
-  teacher_conversion how{.target = target_of(given.text("--target")), .ranks = recipe_of(given.text("--recipe"))};
+  teacher_conversion how{.target = target_of(given.text("--target")), .published = recipe_of(given.text("--recipe"))};
   for (const auto layer : given.list("--attention-layers")) how.attention_layers.push_back(layer);
   how.seed = given.whole<std::uint64_t>("--seed", 0, 0, UINT64_MAX);
   if (given.has("--multipliers")) how.multipliers = multipliers_of(given.text("--multipliers"));

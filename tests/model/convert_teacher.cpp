@@ -135,7 +135,7 @@ void check_model(const teacher_traits& traits, const teacher_conversion& how, co
   CHECK(made);
   expectation e{teacher, made};
   const bool old = how.target == linearised::cxa076;
-  const index_t m_w = how.ranks == recipe::latest ? 256 : 32, D = 24, D_kv = 12, C = 16;
+  const index_t m_w = how.published == recipe::latest ? 256 : 32, D = 24, D_kv = 12, C = 16;
   e.inherited("emb.weight", "model.embed_tokens.weight");
   e.inherited("ln_out.weight", "model.norm.weight");
   if (!traits.tied) e.inherited("head.weight", "lm_head.weight");
@@ -202,10 +202,10 @@ TEST_CASE("every tensor of every target") {
   check_model({.biases = "qkv", .tied = true}, {.target = cxa076, .seed = 5}, of_076, 0);
   check_model({.qk_norm = true}, {.target = cxa076}, usual, 0);
   check_model({.qk_norm = true}, {.target = cxa079, .seed = 1}, usual, 0);
-  check_model({.biases = "qkvo"}, {.target = cxa079, .ranks = recipe::latest}, latest, 0);
+  check_model({.biases = "qkvo"}, {.target = cxa079, .published = recipe::latest}, latest, 0);
   check_model({.biases = "qkvo"}, {.target = hxa079, .attention_layers = {3}}, usual, 0);
   check_model({.biases = "o", .qk_norm = true}, {.target = hxa079, .attention_layers = {0, 2}}, usual, 1);
-  check_model({}, {.target = hxa079, .attention_layers = {0, 1, 2}, .ranks = recipe::latest}, latest, 3);
+  check_model({}, {.target = hxa079, .attention_layers = {0, 1, 2}, .published = recipe::latest}, latest, 3);
   check_model({.biases = "qkv"}, {.target = cxa079, .multipliers = projection_multipliers{-2, 1, 0, 0.1f}},
               {-2, 1, 0, 0.1f}, 0);
 }
@@ -371,8 +371,8 @@ TEST_CASE("options that do not fit") {
   CHECK(hybrid({2, 1}) == "attention_layers: got 1 after 2, want ascending layers");
   CHECK(hybrid({1, 1}) == "attention_layers: got 1 after 1, want ascending layers");
   CHECK(hybrid({0, 1, 2, 3}) == "attention_layers: got all 4 layers, want one that is not");
-  CHECK(complaint(teacher, {.target = cxa076, .ranks = recipe::latest}) ==
-        "ranks: got latest, want original: cxa076 has no other");
+  CHECK(complaint(teacher, {.target = cxa076, .published = recipe::latest}) ==
+        "recipe: got latest, want original: cxa076 has no other");
   for (const float m : {HUGE_VALF, std::nanf("")})
     for (auto multipliers : {projection_multipliers{m, 1, 1, 1}, {1, m, 1, 1}, {1, 1, m, 1}, {1, 1, 1, m}})
       CHECK(complaint(teacher, {.multipliers = multipliers}) == "multipliers: got what is not finite");

@@ -12,10 +12,11 @@ namespace rwkv7 {
 
 /// What the teacher's projections, weights and biases, are multiplied by in time-mix layers.
 struct projection_multipliers {
-  float r = 1, k = 1, v = 1, o = 1;
+  float r = 1, k = 1, v = 1, o = 1;  // of q, k, v, o
 };
 
-/// Those of OpenMOSE's RWKVInside, by commit. With norms on queries and keys, r and k change nothing.
+/// Those of OpenMOSE's RWKVInside, by commit. With norms on queries and keys, r and k change
+/// nothing, but for their eps.
 constexpr projection_multipliers published_multipliers(linearised target, recipe which, bool qk_norm) noexcept {
   if (target == linearised::cxa076 && !qk_norm) return {0.5f, 0.4f, 0.3f, 0.5f};                 // d144b11
   if (target != linearised::cxa076 && which == recipe::latest) return {0.5f, 0.5f, 0.3f, 0.5f};  // d03af49
@@ -24,11 +25,11 @@ constexpr projection_multipliers published_multipliers(linearised target, recipe
 
 /// How convert_teacher goes about it.
 struct teacher_conversion {
-  linearised target = linearised::cxa079;
-  std::vector<index_t> attention_layers{};  // of hxa079: those that stay attention, ascending
-  std::uint64_t seed = 0;                   // of the second factors of low-rank maps
-  recipe ranks = recipe::original;
-  std::optional<projection_multipliers> multipliers{};  // the published ones where none are given
+  linearised target = linearised::cxa079;               // what it becomes
+  std::vector<index_t> attention_layers{};              // of hxa079: those that stay attention, ascending
+  std::uint64_t seed = 0;                               // of the second factors of low-rank maps
+  recipe published = recipe::original;                  // whose ranks and multipliers
+  std::optional<projection_multipliers> multipliers{};  // instead of the published ones
 };
 
 /// Where a tensor of the new model comes from.
@@ -83,8 +84,8 @@ class teacher_converter {
     const bool normed = teacher_.qk_norm();
     constexpr const char* names[] = {"cxa076", "cxa079", "hxa079"};
     result_.architecture = names[static_cast<int>(how_.target)] + std::string(is_076() && normed ? "r" : "");
-    result_.ranks = initial_ranks(how_.target, how_.ranks, teacher_.attention.D());
-    result_.multipliers = how_.multipliers.value_or(published_multipliers(how_.target, how_.ranks, normed));
+    result_.ranks = initial_ranks(how_.target, how_.published, teacher_.attention.D());
+    result_.multipliers = how_.multipliers.value_or(published_multipliers(how_.target, how_.published, normed));
     result_.dropped = teacher_.needless;
     for (index_t i = 0; i < layers(); ++i)
       if (!is_attention(i)) time_mix_.push_back(i);
@@ -119,7 +120,8 @@ class teacher_converter {
     }
     if (static_cast<index_t>(list.size()) == layers())
       complain("attention_layers", "got all " + std::to_string(layers()) + " layers, want one that is not");
-    if (is_076() && how_.ranks != recipe::original) complain("ranks", "got latest, want original: cxa076 has no other");
+    if (is_076() && how_.published != recipe::original)
+      complain("recipe", "got latest, want original: cxa076 has no other");
     if (how_.multipliers)
       for (const float m : {how_.multipliers->r, how_.multipliers->k, how_.multipliers->v, how_.multipliers->o})
         if (!std::isfinite(m)) complain("multipliers", "got what is not finite");

@@ -23,18 +23,20 @@
 
 namespace rwkv7 {
 
-/// A matrix and its bias.
+/// A projection.
 struct transformer_linear {
-  stored_tensor weight{};
-  std::optional<stored_tensor> bias{};
+  stored_tensor weight{};               // [out, in]
+  std::optional<stored_tensor> bias{};  // [out]
 };
 
 /// The parameters of one layer, each under the name it has in the file. Parts of a fused matrix have its name.
 struct transformer_layer {
-  stored_tensor attention_norm{}, mlp_norm{};
-  transformer_linear q{}, k{}, v{}, o{};
-  std::optional<stored_tensor> q_norm{}, k_norm{};  // both or neither
-  stored_tensor gate{}, up{}, down{};
+  stored_tensor attention_norm{};         // input_layernorm
+  transformer_linear q{}, k{}, v{}, o{};  // projections of attention
+  std::optional<stored_tensor> q_norm{};  // with k_norm or not at all
+  std::optional<stored_tensor> k_norm{};  // likewise
+  stored_tensor mlp_norm{};               // post_attention_layernorm
+  stored_tensor gate{}, up{}, down{};     // matrices of the MLP
 };
 
 /// A Transformer in an open file. Move-only.
@@ -46,8 +48,8 @@ struct transformer {
   index_t F = 0;                              // width of the MLP
   bool tied = false;                          // whether the embedding is the head, too
   stored_tensor embedding{}, norm{}, head{};  // no head where it is tied
-  std::vector<transformer_layer> layers{};
-  std::vector<stored_tensor> needless{};  // what can be computed, or is not used
+  std::vector<transformer_layer> layers{};    // from the input on
+  std::vector<stored_tensor> needless{};      // what is computed, or not used
 
   /// False when nothing is open.
   explicit operator bool() const noexcept { return !layers.empty(); }
