@@ -32,13 +32,13 @@ constexpr char usage[] =
     "  --multipliers R,K,V,O\n"
     "           of the teacher's projections in time-mix, instead of the published ones\n"
     "  --recipe original|latest\n"
-    "           ranks and multipliers of cxa079 and hxa079 as published models had them (original), or as RWKVInside "
-    "has\n"
-    "           them now\n"
+    "           whose ranks and multipliers cxa079 and hxa079 get: those of the time of the published models "
+    "(original),\n"
+    "           or RWKVInside's last ones\n"
     "\n"
-    "The model has to be trained before it is of any use. Prints what it has from the teacher, what was made, and what "
-    "of\n"
-    "the teacher was dropped.\n";
+    "The model has to be trained before it is of any use. Prints how much of it is the teacher's and how much was "
+    "made,\n"
+    "and what of the teacher was dropped.\n";
 
 linearised target_of(const std::string& name) {
   if (name == "cxa076") return linearised::cxa076;

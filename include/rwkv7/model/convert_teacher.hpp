@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// From a Transformer, the teacher, to a linearised one before training: attention becomes time-mix in all layers or
-/// most.
+/// From a Transformer, the teacher, to a linearised one before training: attention becomes time-mix.
 #pragma once
 
 #include "rwkv7/backend/reference/element.hpp"
@@ -15,8 +14,7 @@ struct projection_multipliers {
   float r = 1, k = 1, v = 1, o = 1;  // of q, k, v, o
 };
 
-/// Those of OpenMOSE's RWKVInside, by commit. With norms on queries and keys, r and k change
-/// nothing, but for their eps.
+/// Those of OpenMOSE's RWKVInside, by commit. Norms on queries and keys undo r and k, but for their eps.
 constexpr projection_multipliers published_multipliers(linearised target, recipe which, bool qk_norm) noexcept {
   if (target == linearised::cxa076 && !qk_norm) return {0.5f, 0.4f, 0.3f, 0.5f};                 // d144b11
   if (target != linearised::cxa076 && which == recipe::latest) return {0.5f, 0.5f, 0.3f, 0.5f};  // d03af49
@@ -281,15 +279,13 @@ class teacher_converter {
 ///   config     of the new model: rwkv_architecture, transformer_layers, rwkv_layers, enable_qk_norm,
 ///              nope_in_transformer (true: its attention has no rope), nope_in_rwkv (true in cxa076), and for cxa076
 ///              rwkv_gate "sigmoid", its second form; then the teacher's own
-///   dropped    tables of rope, the copy of a tied head. Of config.json the class of the teacher, and every rope that
-///   is
-///              not rope_theta alone (rope_scaling, partial_rotary_factor): training makes up for it, as for rope as
-///              such
+///   dropped    tables of rope, the copy of a tied head. Of config.json: the class of the teacher, and what of its rope
+///              is not rope_theta (rope_scaling, partial_rotary_factor), which training has to make up for
 ///
 /// The same teacher, options and seed give the same bits. rwkv7::error names what does not fit: an odd head size with
 /// rope, attention_layers that are not ascending or not there, settings that are missing; where exceptions are off the
-/// result is then empty. Takes memory for all that is not inherited; time as initial_factor for four or
-/// five matrices a layer.
+/// result is then empty. Takes memory for all that is not inherited; time as initial_factor for three to five
+/// matrices a layer.
 inline converted_teacher convert_teacher(const transformer& teacher, const teacher_conversion& how) {
   converted_teacher result;
   const auto problem = detail::teacher_converter(teacher, how, result).convert();

@@ -17,9 +17,10 @@ namespace rwkv7 {
 /// What a Transformer becomes. hxa079 is cxa079 in some layers; the others stay attention.
 enum class linearised : unsigned char { cxa076, cxa079, hxa079 };
 
-/// Ranks and multipliers of cxa079 and hxa079 have changed; cxa076 has the first only.
+/// Ranks and multipliers of cxa079 and hxa079 have changed; cxa076 has the first only. Which commit made which
+/// published model is not known.
 enum class recipe : unsigned char {
-  original,  // cxa076: d144b11 and 56cc141; cxa079: 4937155 to ae22207, when the published models were made
+  original,  // cxa076: d144b11, with norms 56cc141; cxa079: 4937155 to ae22207, the time of the published models
   latest     // cxa079: d03af49, at least 256 for w and g
 };
 

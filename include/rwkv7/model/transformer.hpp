@@ -5,9 +5,8 @@
 ///   model.embed_tokens.weight [V, C]   model.norm.weight [C]   lm_head.weight [V, C], where it is not tied
 ///   model.layers.<i>.
 ///     input_layernorm.weight, post_attention_layernorm.weight [C]
-///     self_attn.q_proj [D, C], k_proj [D_kv, C], v_proj [D_kv, C], o_proj [C, D]   .weight, and .bias where there is
-///     one
-///               or qkv_proj [D + 2 D_kv, C], the three above each other
+///     self_attn.q_proj [D, C], k_proj [D_kv, C], v_proj [D_kv, C], o_proj [C, D]   .weight, and .bias if it is there
+///         or qkv_proj [D + 2 D_kv, C] for the first three, above each other
 ///     self_attn.q_norm.weight, k_norm.weight [N], where queries and keys are normed
 ///     mlp.gate_proj.weight [F, C], up_proj.weight [F, C], down_proj.weight [C, F]
 ///         or gate_up_proj.weight [2 F, C]
