@@ -6,6 +6,7 @@
 #include "rwkv7/model/chat.hpp"
 #include "rwkv7/model/checkpoint.hpp"
 #include "rwkv7/model/checkpoint_writer.hpp"
+#include "rwkv7/model/convert_teacher.hpp"
 #include "rwkv7/model/detect_variant.hpp"
 #include "rwkv7/model/gguf_vocabulary.hpp"
 #include "rwkv7/model/huge_pages.hpp"

@@ -171,15 +171,16 @@ def load_oracle(folder):
 
 
 # -------------------------------------------------------------------------------------------------- command line
-def main(usage, folder, files, check_oracle, computed=()):
+def main(usage, folder, files, check_oracle=None, computed=()):
     """Writes golden files to `folder`, or compares with those there, as the command line says. Returns the exit status.
 
-    files yields name, tensors and metadata of each; check_oracle(folder of an oracle) what was compared and the largest
-    difference; `computed` as in exact_part.
+    files yields name, tensors and metadata of each; check_oracle(folder of an oracle), where there is one, what was compared
+    and the largest difference; `computed` as in exact_part.
     """
     parser = argparse.ArgumentParser(description=usage.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='compare with the stored files instead of writing')
-    parser.add_argument('--oracle', metavar='DIR', help='also compare with DIR/x070.py')
+    if check_oracle:
+        parser.add_argument('--oracle', metavar='DIR', help='also compare with DIR/x070.py')
     options = parser.parse_args()
     worst = 0.0
     for name, tensors, metadata in files:
@@ -190,7 +191,7 @@ def main(usage, folder, files, check_oracle, computed=()):
         else:
             write_safetensors(folder / name, tensors, metadata)
             print(f'{name}: {(folder / name).stat().st_size} bytes')
-    for name, off in check_oracle(options.oracle) if options.oracle else ():
+    for name, off in check_oracle(options.oracle) if check_oracle and options.oracle else ():
         worst = max(worst, off)
         print(f'{name} against {options.oracle}: largest difference {off:.1e}')
     return int(worst > TOLERANCE)
