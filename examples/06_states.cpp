@@ -61,7 +61,7 @@ int main() {
   const auto folder = fs::temp_directory_path() / ("rwkv7_states_" + std::to_string(std::random_device{}()));
   fs::create_directory(folder);
   const auto checkpoint = folder / "model.safetensors", saved = folder / "prompt.state";
-  examples::write_random_checkpoint(checkpoint,
+  examples::write_random_checkpoint(checkpoint, x070, model_weights{},
                                     {.V = vocabulary, .C = 64, .layers = 2, .H = 4, .N = 16, .H_kv = 4, .F = 128});
 
   int failures = 0;

@@ -41,9 +41,9 @@ constexpr char usage[] =
     "and what of the teacher was dropped.\n";
 
 linearised target_of(const std::string& name) {
-  if (name == "cxa076") return linearised::cxa076;
-  if (name == "cxa079") return linearised::cxa079;
-  if (name == "hxa079") return linearised::hxa079;
+  if (name == "cxa076") return linearised::all_076;
+  if (name == "cxa079") return linearised::all_079;
+  if (name == "hxa079") return linearised::hybrid_079;
   throw bad_input("--target: got '" + name + "', want cxa076, cxa079 or hxa079");
 }
 

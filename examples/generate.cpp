@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "support/any_model.hpp"
 #include "support/any_tokenizer.hpp"
 #include "support/batch.hpp"
 #include "support/options.hpp"
@@ -20,6 +21,7 @@
 #include "support/whole_file.hpp"
 
 using namespace rwkv7;
+using examples::any_model;
 using examples::any_tokenizer;
 using examples::bad_input;
 using examples::is_terminal;
@@ -31,7 +33,7 @@ namespace {
 constexpr char usage[] =
     "generate --model FILE (--prompt TEXT | --tokens 34,105,110 | --batch FILE | --batch-tokens FILE) [options]\n"
     "\n"
-    "  --model FILE       .safetensors, .pth, .gguf, or a folder of HF\n"
+    "  --model FILE       .safetensors, .pth, .gguf, or a folder of HF; of x070, or of a linearised Transformer\n"
     "  --vocab FILE       the vocabulary of a World model; without it a model of 256 tokens has one per byte\n"
     "  --prompt TEXT      the text to continue\n"
     "  --chat             the prompt is what a user asks, and the text its answer\n"
@@ -53,11 +55,20 @@ constexpr char usage[] =
     "  --state-out FILE   keep the state after the last token, for another --state-in\n"
     "  --logits-out FILE  the logits after every given token: [tokens, vocabulary] float32, little-endian\n"
     "\n"
+    "What the tensors of a linearised Transformer do not tell, where the config.json beside it does not say so:\n"
+    "  --config FILE      another config.json\n"
+    "  --variant NAME     cxa073 to cxa079, hxa078 to hxa07c, arwkv, rad_rwkv7\n"
+    "  --gate FORM        of a cxa076 or an ARWKV: sigmoid or one_plus_sigmoid\n"
+    "  --norm-eps X       of its RMS norms\n"
+    "  --rope-theta X     of its rotation\n"
+    "  --context N        tokens that its attention layers keep; 4096\n"
+    "\n"
     "Generated text goes to the standard output, or token numbers where tokens are not bytes and there is no --vocab.\n"
     "With --vocab, token 0 ends the text.\n";
 
 struct request {
-  std::string model, vocabulary, prompt;
+  std::shared_ptr<any_model> model;
+  std::string path, vocabulary, prompt;
   bool chat;
   std::vector<std::int32_t> tokens;
   std::string logits_out, state_in, state_out, batch, batch_tokens, cpu;
@@ -67,11 +78,12 @@ struct request {
 };
 
 request read_request(const std::vector<std::string>& arguments) {
-  const examples::options given(
-      arguments,
-      {"--model", "--vocab", "--prompt", "--tokens", "--batch", "--batch-tokens", "--slots", "-n", "--temp", "--top-p",
-       "--top-k", "--seed", "--threads", "--cpu", "--chunk", "--state-in", "--state-out", "--logits-out"},
-      {"--chat"});
+  const examples::options given(arguments,
+                                {"--model",   "--vocab",   "--prompt", "--tokens",   "--batch",      "--batch-tokens",
+                                 "--slots",   "-n",        "--temp",   "--top-p",    "--top-k",      "--seed",
+                                 "--threads", "--cpu",     "--chunk",  "--state-in", "--state-out",  "--logits-out",
+                                 "--config",  "--variant", "--gate",   "--norm-eps", "--rope-theta", "--context"},
+                                {"--chat"});
   if (!given.has("--model")) throw bad_input("--model is missing; see --help");
   const bool batch = given.has("--batch") || given.has("--batch-tokens");
   if (given.has("--prompt") + given.has("--tokens") + given.has("--batch") + given.has("--batch-tokens") != 1)
@@ -82,28 +94,30 @@ request read_request(const std::vector<std::string>& arguments) {
   if (!batch && given.has("--slots")) throw bad_input("--slots is for a --batch");
   constexpr index_t most = std::numeric_limits<index_t>::max();
   const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const request r{.model = given.text("--model"),
-                  .vocabulary = given.text("--vocab"),
-                  .prompt = given.text("--prompt"),
-                  .chat = given.has("--chat"),
-                  .tokens = given.list("--tokens"),
-                  .logits_out = given.text("--logits-out"),
-                  .state_in = given.text("--state-in"),
-                  .state_out = given.text("--state-out"),
-                  .batch = given.text("--batch"),
-                  .batch_tokens = given.text("--batch-tokens"),
-                  .cpu = given.text("--cpu"),
-                  .n = given.whole<index_t>("-n", 64, 0, most),
-                  .chunk = given.whole<index_t>("--chunk", 128, 1, most),
-                  .slots = given.whole<index_t>("--slots", 8, 1, 1024),
-                  .threads = given.whole<int>("--threads", processors, 1, 1024),
-                  .sampling = {.temperature = given.real("--temp", 0),
-                               .top_p = given.real("--top-p", 1),
-                               .top_k = given.whole<index_t>("--top-k", 0, 0, most),
-                               .seed = given.whole<std::uint64_t>("--seed", 0, 0, ~std::uint64_t{0})}};
+  request r{.model = nullptr,
+            .path = given.text("--model"),
+            .vocabulary = given.text("--vocab"),
+            .prompt = given.text("--prompt"),
+            .chat = given.has("--chat"),
+            .tokens = given.list("--tokens"),
+            .logits_out = given.text("--logits-out"),
+            .state_in = given.text("--state-in"),
+            .state_out = given.text("--state-out"),
+            .batch = given.text("--batch"),
+            .batch_tokens = given.text("--batch-tokens"),
+            .cpu = given.text("--cpu"),
+            .n = given.whole<index_t>("-n", 64, 0, most),
+            .chunk = given.whole<index_t>("--chunk", 128, 1, most),
+            .slots = given.whole<index_t>("--slots", 8, 1, 1024),
+            .threads = given.whole<int>("--threads", processors, 1, 1024),
+            .sampling = {.temperature = given.real("--temp", 0),
+                         .top_p = given.real("--top-p", 1),
+                         .top_k = given.whole<index_t>("--top-k", 0, 0, most),
+                         .seed = given.whole<std::uint64_t>("--seed", 0, 0, ~std::uint64_t{0})}};
   if (const auto problem = validate_sampler(r.sampling)) throw bad_input(problem.message());
   if (r.sampling.temperature == 0 && (given.has("--top-p") || given.has("--top-k") || given.has("--seed")))
     std::fputs("generate: greedy without --temp: --top-p, --top-k and --seed change nothing\n", stderr);
+  r.model = any_model::open(r.path, given);
   return r;
 }
 
@@ -114,23 +128,23 @@ std::optional<std::int32_t> end_of(const any_tokenizer& tokenizer) {
 }
 
 // Reads the one state of a file, and says how many tokens it has seen: none where it was tuned.
-std::uint64_t read_state(const std::string& path, const language_model<>& model, const view<float, 1>& state) {
+std::uint64_t read_state(const std::string& path, const any_model& model, const view<float, 1>& state) {
   std::string start(4, '\0');
   std::ifstream(path, std::ios::binary).read(start.data(), 4);
   if (start == "PK\3\4") {
+    if (!model.is_x070()) throw bad_input(path + ": tuned states are for x070");
     load_tuned_state<x070>(path, model.sizes(), state);
     return 0;
   }
   const auto file = state_file::open(path);
   if (file.slots() != 1)
     throw bad_input(path + ": holds " + std::to_string(file.slots()) + " states, want one to begin from");
-  return *file.read(state_format_of(model), 0, state);
+  return *file.read(model.state_format(), 0, state);
 }
 
-void write_state(const std::string& path, const language_model<>& model, const view<float, 1>& state,
-                 std::uint64_t position) {
+void write_state(const std::string& path, const any_model& model, const view<float, 1>& state, std::uint64_t position) {
   try {
-    save_states(path, state_format_of(model), view<float, 2>(state.data(), {1, state.extent(0)}), {&position, 1});
+    save_states(path, model.state_format(), view<float, 2>(state.data(), {1, state.extent(0)}), {&position, 1});
   } catch (const rwkv7::error&) {  // nobody's bad input
     throw std::runtime_error(path + " cannot be written");
   }
@@ -152,7 +166,7 @@ std::vector<examples::token_list> read_batch(const request& r, const any_tokeniz
 }
 
 // Continues every line, each on a line of its own.
-void run_batch(const request& r, const language_model<>& model, dispatch_executor<spin_executor>& exec,
+void run_batch(const request& r, const any_model& model, examples::program_executor& exec,
                const std::vector<examples::token_list>& prompts, const any_tokenizer& tokenizer,
                const view<const float, 1>& state) {
   index_t all = 0, done = 0;
@@ -172,7 +186,7 @@ void run_batch(const request& r, const language_model<>& model, dispatch_executo
 }
 
 void run(request r) {
-  auto model = language_model<>::open(r.model);
+  any_model& model = *r.model;
   const index_t V = model.sizes().V;
   const any_tokenizer tokenizer(r.vocabulary, V);
   if (r.chat) r.prompt = chat_prompt({{chat_role::user, r.prompt}});
@@ -181,10 +195,10 @@ void run(request r) {
     if (token >= V) throw bad_input("--tokens: got " + std::to_string(token) + ", want less than " + std::to_string(V));
   const auto prompts = read_batch(r, tokenizer, V);
   std::error_code failure;
-  if (std::filesystem::equivalent(r.model, r.logits_out, failure)) throw bad_input("--logits-out is the model itself");
+  if (std::filesystem::equivalent(r.path, r.logits_out, failure)) throw bad_input("--logits-out is the model itself");
   if (std::filesystem::equivalent(r.vocabulary, r.logits_out, failure))
     throw bad_input("--logits-out is the vocabulary itself");
-  if (std::filesystem::equivalent(r.model, r.state_out, failure)) throw bad_input("--state-out is the model itself");
+  if (std::filesystem::equivalent(r.path, r.state_out, failure)) throw bad_input("--state-out is the model itself");
   std::optional<examples::whole_file> file;
   if (!r.logits_out.empty()) file.emplace(r.logits_out);
 
@@ -195,7 +209,7 @@ void run(request r) {
   std::vector<float> slot(static_cast<std::size_t>(model.state_size())), last(static_cast<std::size_t>(V));
   std::vector<float> rows(file ? static_cast<std::size_t>(chunk * V) : 0);
   std::vector<std::byte> scratch(model.workspace_size(dense{1, chunk}));
-  dispatch_executor exec(spin_executor(r.threads), r.cpu);
+  examples::program_executor exec(spin_executor(r.threads), r.cpu);
   const view<float, 1> state(slot.data(), {model.state_size()});
   const std::uint64_t position = r.state_in.empty() ? 0 : read_state(r.state_in, model, state);
   if (!prompts.empty()) return run_batch(r, model, exec, prompts, tokenizer, state);
@@ -207,11 +221,12 @@ void run(request r) {
   progress prompt("prompt", given, true);
   language_model_outputs<float> out{.last = as_view(last, {1, V})};
   if (file) out.logits = as_view(rows, {1, chunk, V});
-  prefill(model, exec, as_view(std::as_const(r.tokens), {1, given}), chunk, out, as_view(slot, {1, state.extent(0)}),
-          std::span(scratch), [&, before = index_t{0}](index_t fed) mutable {
-            if (file) file->write(std::span<const float>(rows).first(static_cast<std::size_t>((fed - before) * V)));
-            prompt.at(before = fed);
-          });
+  model.prefill(exec, as_view(std::as_const(r.tokens), {1, given}), chunk, out, as_view(slot, {1, state.extent(0)}),
+                std::span(scratch), [&, before = index_t{0}](index_t fed) mutable {
+                  if (file)
+                    file->write(std::span<const float>(rows).first(static_cast<std::size_t>((fed - before) * V)));
+                  prompt.at(before = fed);
+                });
   if (file) file->commit();
   prompt.finish();
 

@@ -21,7 +21,7 @@ tensor_file zeros(const model_sizes& sizes, index_t rank, std::vector<std::byte>
   model_weights parameters;
   parameters.layers.resize(static_cast<std::size_t>(sizes.layers));
   tensor_file file{.name = "zeros", .format = "memory"};
-  for_each_parameter<x070>(parameters, sizes, [&](const std::string& name, const auto&, const auto& axes, presence p) {
+  for_each_parameter(x070, parameters, sizes, [&](const std::string& name, const auto&, const auto& axes, presence p) {
     stored_tensor tensor{.name = name, .type = storage::f16};
     for (const auto& [letter, extent] : axes)
       tensor.shape.push_back(std::string_view(letter) == "rank" ? rank : extent);

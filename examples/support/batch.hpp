@@ -50,9 +50,10 @@ struct batch_settings {
 ///
 /// A prompt waits for a slot, is fed `chunk` tokens per call, then gives one token per call until it is complete and
 /// leaves its slot to the next, whatever the others are doing: one call of the model serves them all. Each gives the
-/// tokens it would give alone. `initial` [state_size()] is where all begin; absent: zeros.
-template <class Exec, class Done>
-void continue_all(const rwkv7::language_model<>& model, Exec& exec, const std::vector<token_list>& prompts,
+/// tokens it would give alone. `model` is a language_model or an any_model. `initial` [state_size()] is where all
+/// begin; absent: zeros.
+template <class Model, class Exec, class Done>
+void continue_all(const Model& model, Exec& exec, const std::vector<token_list>& prompts,
                   const batch_settings& settings, const rwkv7::view<const float, 1>& initial, Done done) {
   using rwkv7::index_t;
   struct sequence {

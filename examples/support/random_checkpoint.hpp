@@ -14,18 +14,22 @@
 
 namespace examples {
 
-/// Writes a .safetensors file with the tensor names of RWKV-LM. The low-rank maps have rank 8.
-inline void write_random_checkpoint(const std::filesystem::path& path, const rwkv7::model_sizes& sizes) {
+/// Writes a .safetensors file of all tensors that a model of these sizes must have, with the names of the variant. The
+/// low-rank maps have rank 8. Of a hybrid, `shapes` says which layers are attention.
+template <class Weights>
+void write_random_checkpoint(const std::filesystem::path& path, const rwkv7::variant& v, Weights shapes,
+                             const rwkv7::model_sizes& sizes) {
   using namespace rwkv7;
-  model_weights shapes;
   shapes.layers.resize(static_cast<std::size_t>(sizes.layers));
   for (auto& p : shapes.layers)
-    for (auto* w : {&p.att.w, &p.att.a, &p.att.v, &p.att.g}) w->in = weights<2>(nullptr, dtype::f32, {sizes.C, 8});
+    for (auto* w : {&p.att.w, &p.att.a, &p.att.v, &p.att.k, &p.att.g})
+      w->in = weights<2>(nullptr, dtype::f32, {sizes.C, 8});
 
   std::string header = "{";
   std::vector<float> values;
   std::mt19937 random(1);
-  for_each_parameter<x070>(shapes, sizes, [&](const std::string& name, const auto&, const auto& axes, presence) {
+  for_each_parameter(v, shapes, sizes, [&](const std::string& name, const auto&, const auto& axes, presence needed) {
+    if (needed != presence::required) return;
     const bool matrix = axes.size() == 2;
     std::size_t count = 1;
     std::string shape;

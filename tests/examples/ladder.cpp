@@ -70,3 +70,11 @@ TEST_CASE("quickstart recalls everything with the delta rule and less without") 
   CHECK(std::stoi(out.substr(out.rfind('\n', without))) < 24);
   CHECK(contains(out, " microseconds per token written "));
 }
+
+TEST_CASE("a hybrid model, and what its states take") {
+  const auto out = succeeds("09_hybrid_model").out;
+  CHECK(
+      out.starts_with("44 layers, 6 of them attention: token by token as in one call: yes\n"
+                      "a copied state goes on the same: yes\n"));
+  CHECK(contains(out, "  1048576 tokens                38744         104                141734\n"));
+}

@@ -134,7 +134,7 @@ void check_model(const teacher_traits& traits, const teacher_conversion& how, co
   const auto made = rwkv7::convert_teacher(teacher, how);
   CHECK(made);
   expectation e{teacher, made};
-  const bool old = how.target == linearised::cxa076;
+  const bool old = how.target == linearised::all_076;
   const index_t m_w = how.published == recipe::latest ? 256 : 32, D = 24, D_kv = 12, C = 16;
   e.inherited("emb.weight", "model.embed_tokens.weight");
   e.inherited("ln_out.weight", "model.norm.weight");
@@ -213,7 +213,7 @@ TEST_CASE("every tensor of every target") {
 TEST_CASE("ranks are counted in the width of attention, and the report says which") {
   // 1.7 · 1024^0.6 = 108.8, 0.35 · 1024^0.8 = 89.6, 1.8 · 32 = 57.6, 1.3 · 32 = 41.6
   const auto teacher = opened({.layers = 2, .C = 64, .H = 16, .N = 64});
-  const auto made = rwkv7::convert_teacher(teacher, {.target = linearised::cxa079});
+  const auto made = rwkv7::convert_teacher(teacher, {.target = linearised::all_079});
   CHECK(made.ranks.w == 96);
   CHECK(made.ranks.a == 64);
   CHECK(made.ranks.v == 32);
@@ -225,7 +225,7 @@ TEST_CASE("ranks are counted in the width of attention, and the report says whic
 
 TEST_CASE("products in other types: f32 and f16 rounded once, too large ones refused") {
   const projection_multipliers m{0.3f, 3, 1, 1};
-  const teacher_conversion how{.target = linearised::cxa079, .multipliers = m};
+  const teacher_conversion how{.target = linearised::all_079, .multipliers = m};
   {
     const auto teacher = opened({.dtype = "F32"});
     const auto made = rwkv7::convert_teacher(teacher, how);
@@ -266,8 +266,8 @@ TEST_CASE("a bf16 product is not rounded by way of float") {
 TEST_CASE("fused projections give the bits of split ones") {
   for (const char* biases : {"", "qkvo"}) {
     const auto fused = opened({.biases = biases, .fused = true}), split = opened({.biases = biases});
-    for (const auto& how : {teacher_conversion{.target = linearised::cxa076},
-                            teacher_conversion{.target = linearised::hxa079, .attention_layers = {1}}})
+    for (const auto& how : {teacher_conversion{.target = linearised::all_076},
+                            teacher_conversion{.target = linearised::hybrid_079, .attention_layers = {1}}})
       CHECK(same(rwkv7::convert_teacher(fused, how), rwkv7::convert_teacher(split, how)));
   }
 }
@@ -284,7 +284,7 @@ TEST_CASE("a seed gives the same bits, another one others, in second factors alo
   }
   // Nor does a layer's depend on what other layers are.
   const auto hybrid =
-      rwkv7::convert_teacher(teacher, {.target = linearised::hxa079, .attention_layers = {1}, .seed = 7});
+      rwkv7::convert_teacher(teacher, {.target = linearised::hybrid_079, .attention_layers = {1}, .seed = 7});
   CHECK(values_of<float>(*find(a, "blocks.2.att.g2").tensor) ==
         values_of<float>(*find(hybrid, "blocks.2.att.g2").tensor));
   CHECK(values_of<float>(*find(a, "blocks.2.att.g2").tensor) != values_of<float>(*find(a, "blocks.3.att.g2").tensor));
@@ -292,7 +292,7 @@ TEST_CASE("a seed gives the same bits, another one others, in second factors alo
 
 TEST_CASE("config.json says what tensors cannot, then what the teacher's said") {
   const auto hybrid = opened({.qk_norm = true});
-  auto made = rwkv7::convert_teacher(hybrid, {.target = linearised::hxa079, .attention_layers = {1, 3}});
+  auto made = rwkv7::convert_teacher(hybrid, {.target = linearised::hybrid_079, .attention_layers = {1, 3}});
   CHECK(made.architecture == "hxa079");
   CHECK(made.config.dump() ==
         R"({"rwkv_architecture":"hxa079","transformer_layers":[1,3],"rwkv_layers":[0,2],"enable_qk_norm":true,)"
@@ -301,7 +301,7 @@ TEST_CASE("config.json says what tensors cannot, then what the teacher's said") 
         R"("intermediate_size":20,"num_hidden_layers":4,"num_attention_heads":4,"rms_norm_eps":1e-06,)"
         R"("rope_theta":1000000.0,"rope_scaling":null,"eos_token_id":[1,2]})");
   CHECK(made.settings == std::vector<std::string>{"architectures"});
-  made = rwkv7::convert_teacher(hybrid, {.target = linearised::cxa076});
+  made = rwkv7::convert_teacher(hybrid, {.target = linearised::all_076});
   CHECK(made.architecture == "cxa076r");
   CHECK(made.config["rwkv_architecture"] == "cxa076r");
   CHECK(made.config["rwkv_gate"] == "sigmoid");
@@ -323,7 +323,7 @@ TEST_CASE("config.json says what tensors cannot, then what the teacher's said") 
   from.add("model.rotary_emb.inv_freq", {2});
   from.add("lm_head.weight", {11, 16});
   const auto tied = opened(from);
-  made = rwkv7::convert_teacher(tied, {.target = linearised::cxa076});
+  made = rwkv7::convert_teacher(tied, {.target = linearised::all_076});
   CHECK(made.architecture == "cxa076");
   CHECK(made.config["rwkv_architecture"] == "cxa076");
   CHECK(made.config["transformer_layers"].dump() == "[]");
@@ -337,13 +337,13 @@ TEST_CASE("config.json says what tensors cannot, then what the teacher's said") 
   CHECK(made.dropped[0].name == "lm_head.weight");
   CHECK(made.dropped[1].name == "model.rotary_emb.inv_freq");
   CHECK(!find(made, "head.weight").tensor);
-  CHECK(rwkv7::convert_teacher(tied, {.target = linearised::cxa079}).config["rwkv_architecture"] == "cxa079");
+  CHECK(rwkv7::convert_teacher(tied, {.target = linearised::all_079}).config["rwkv_architecture"] == "cxa079");
 }
 
 TEST_CASE("what is written is read again, tensor by tensor") {
   const temporary_folder folder;
   const auto teacher = opened({.biases = "qkv"});
-  const auto made = rwkv7::convert_teacher(teacher, {.target = linearised::cxa079});
+  const auto made = rwkv7::convert_teacher(teacher, {.target = linearised::all_079});
   CHECK(!rwkv7::write_safetensors(folder.file("m.safetensors"), made.model.tensors, {}, [](std::size_t) {}));
   const auto file = rwkv7::open_checkpoint(folder.file("m.safetensors"));
   CHECK(file.tensors.size() == made.model.tensors.size());
@@ -380,10 +380,10 @@ TEST_CASE("options that do not fit") {
 
 TEST_CASE("teachers that do not fit") {
   const auto odd = opened({.N = 5});
-  CHECK(complaint(odd, {.target = linearised::cxa079}) == "head size: got 5, want an even one, for rope");
-  CHECK(complaint(odd, {.target = linearised::hxa079, .attention_layers = {1}}) ==
+  CHECK(complaint(odd, {.target = linearised::all_079}) == "head size: got 5, want an even one, for rope");
+  CHECK(complaint(odd, {.target = linearised::hybrid_079, .attention_layers = {1}}) ==
         "head size: got 5, want an even one, for rope");
-  CHECK(complaint(odd, {.target = linearised::cxa076}) == "");
+  CHECK(complaint(odd, {.target = linearised::all_076}) == "");
   for (const std::string key : {"rope_theta", "rms_norm_eps"}) {
     small_teacher from;
     for (const char* value : {"null", "0", "-1", "\"1\"", "[]"}) {
@@ -392,7 +392,7 @@ TEST_CASE("teachers that do not fit") {
     }
     from.config.erase(key);
     CHECK(complaint(opened(from), {}) == "config.json: " + key + ": is missing");
-    CHECK(complaint(opened(from), {.target = linearised::cxa076}) ==
+    CHECK(complaint(opened(from), {.target = linearised::all_076}) ==
           (key == "rope_theta" ? "" : "config.json: rms_norm_eps: is missing"));
   }
 }

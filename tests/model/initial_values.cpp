@@ -68,8 +68,8 @@ TEST_CASE("ranks are those of the published trainer") {
 }
 
 TEST_CASE("halves are rounded to even, as Python does: 1.8 √6400 = 32 · 4.5, 1.8 √57600 = 32 · 13.5") {
-  CHECK(ranks(linearised::cxa076, recipe::original, 6400)[1] == 128);
-  CHECK(ranks(linearised::cxa076, recipe::original, 57600)[1] == 448);
+  CHECK(ranks(linearised::all_076, recipe::original, 6400)[1] == 128);
+  CHECK(ranks(linearised::all_076, recipe::original, 57600)[1] == 448);
 }
 
 TEST_CASE("vectors agree with NumPy") {
@@ -78,8 +78,8 @@ TEST_CASE("vectors agree with NumPy") {
   const rwkv7::dims d{.C = 40, .H = sizes["H"], .N = sizes["N"], .H_kv = 1};
   const auto width = [](index_t n, float value) { return std::vector<float>(static_cast<std::size_t>(n), value); };
   for (const index_t layer : {0, 2, 4})
-    for (const auto target : {linearised::cxa076, linearised::cxa079, linearised::hxa079}) {
-      const bool old = target == linearised::cxa076;
+    for (const auto target : {linearised::all_076, linearised::all_079, linearised::hybrid_079}) {
+      const bool old = target == linearised::all_076;
       const auto at = (old ? "cxa076/" : "cxa079/") + std::to_string(layer);
       CAPTURE(at);
       const auto got = rwkv7::initial_vectors(target, d, layer, sizes["layers"]);
@@ -93,7 +93,7 @@ TEST_CASE("vectors agree with NumPy") {
 
 TEST_CASE("the only layer has the values of the first") {
   const rwkv7::dims d{.C = 40, .H = 2, .N = 2, .H_kv = 1};
-  for (const auto target : {linearised::cxa076, linearised::cxa079})
+  for (const auto target : {linearised::all_076, linearised::all_079})
     CHECK(rwkv7::initial_vectors(target, d, 0, 1).w0 == rwkv7::initial_vectors(target, d, 0, 9).w0);
 }
 

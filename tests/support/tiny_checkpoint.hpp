@@ -50,7 +50,7 @@ inline tiny_tensors tiny_model(const rwkv7::model_sizes& sizes, rwkv7::storage m
     if (deep || name.ends_with("ffn.x_k")) shape.insert(shape.begin(), 2, 1);
     if (p != rwkv7::presence::unused) result.add(name, shape.size() == 2 ? matrices : rwkv7::storage::f32, shape);
   };
-  rwkv7::for_each_parameter<rwkv7::x070>(parameters, sizes, visit);
+  rwkv7::for_each_parameter(rwkv7::x070, parameters, sizes, visit);
   return result;
 }
 inline tiny_tensors tiny_model() {

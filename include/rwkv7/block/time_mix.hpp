@@ -33,9 +33,8 @@ inline index_t hidden_rank(const time_mix_weights& p) noexcept {
 }
 
 /// Channels of v: those of the queries where their heads may differ within a group, else those that are projected.
-template <variant V>
-constexpr index_t value_width(const dims& d) noexcept {
-  return V.added_value || V.value_residual == first_mix::after_repeat ? d.D() : d.D_kv();
+constexpr index_t value_width(const variant& v, const dims& d) noexcept {
+  return v.added_value || v.value_residual == first_mix::after_repeat ? d.D() : d.D_kv();
 }
 
 /// Lays out the activations of one call; on a counting workspace it only measures.
@@ -50,11 +49,11 @@ time_mix_buffers<T> take_time_mix_buffers(workspace& memory, const dims& d, cons
     z.xr = take(d.C), z.xw = take(d.C), z.xk = take(d.C), z.xv = take(d.C), z.xa = take(d.C);
     if constexpr (V.gate != gate_form::none) z.xg = take(d.C);
   }
-  z.r = take(d.D()), z.w = take(d.D()), z.k = take(d.D()), z.v = take(value_width<V>(d));
+  z.r = take(d.D()), z.w = take(d.D()), z.k = take(d.D()), z.v = take(value_width(V, d));
   z.a = take(d.D()), z.b = take(d.D()), z.y = take(d.D());
   z.k0 = d.H_kv == d.H ? z.k : take(d.D_kv());
   z.v0 = z.v.extent(2) == d.D_kv() ? z.v : take(d.D_kv());
-  if constexpr (V.value_residual != first_mix::none || V.added_value) z.v_mix = take(value_width<V>(d));
+  if constexpr (V.value_residual != first_mix::none || V.added_value) z.v_mix = take(value_width(V, d));
   if constexpr (V.key_residual) z.k_mix = take(d.D_kv());
   if constexpr (V.gate != gate_form::none) z.g = take(d.D());
   z.hidden = take(hidden_rank(p));
@@ -239,7 +238,7 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
   };
   if constexpr (V.value_residual != first_mix::none) {
     of_first("v_first", first.v);
-    if (!first.produce) low_rank("v1", "v2", "v0", p.v, value_width<V>(d));
+    if (!first.produce) low_rank("v1", "v2", "v0", p.v, value_width(V, d));
   }
   if constexpr (V.key_residual) {
     of_first("k_first", first.k);

@@ -77,7 +77,7 @@ inline std::vector<gguf_entry> gguf_entries(const model_sizes& s, const model_we
 inline diagnosis validate_checkpoint(const tensor_file& model) {
   model_sizes sizes;
   model_weights parameters;
-  return detail::rwkv_lm_reader<x070>(model, sizes, parameters).read(64);
+  return detail::rwkv_lm_reader(x070, model, sizes, parameters).read(64);
 }
 
 /// Writes an x070 model, opened by open_checkpoint; each file is complete or not there.
@@ -94,7 +94,7 @@ diagnosis write_checkpoint(const std::filesystem::path& path, const tensor_file&
                            const std::vector<gguf_entry>& tokenizer, Each&& each) {
   model_sizes sizes;
   model_weights parameters;
-  auto problem = detail::rwkv_lm_reader<x070>(model, sizes, parameters).read(64);
+  auto problem = detail::rwkv_lm_reader(x070, model, sizes, parameters).read(64);
   if (problem) return problem;
   if (format == checkpoint_format::hf && sizes.N != 64)
     problem.complain("rwkv7::checkpoint: %s: head size: got %lld, want 64: HF's group norm has another eps elsewhere",

@@ -16,14 +16,14 @@ struct projection_multipliers {
 
 /// Those of OpenMOSE's RWKVInside, by commit. Norms on queries and keys undo r and k, but for their eps.
 constexpr projection_multipliers published_multipliers(linearised target, recipe which, bool qk_norm) noexcept {
-  if (target == linearised::cxa076 && !qk_norm) return {0.5f, 0.4f, 0.3f, 0.5f};                 // d144b11
-  if (target != linearised::cxa076 && which == recipe::latest) return {0.5f, 0.5f, 0.3f, 0.5f};  // d03af49
+  if (target == linearised::all_076 && !qk_norm) return {0.5f, 0.4f, 0.3f, 0.5f};                 // d144b11
+  if (target != linearised::all_076 && which == recipe::latest) return {0.5f, 0.5f, 0.3f, 0.5f};  // d03af49
   return {1, 1, 0.3f, 0.5f};  // cxa076 with norms: 56cc141; cxa079: 4937155 to ae22207
 }
 
 /// How convert_teacher goes about it.
 struct teacher_conversion {
-  linearised target = linearised::cxa079;               // what it becomes
+  linearised target = linearised::all_079;              // what it becomes
   std::vector<index_t> attention_layers{};              // of hxa079: those that stay attention, ascending
   std::uint64_t seed = 0;                               // of the second factors of low-rank maps
   recipe published = recipe::original;                  // whose ranks and multipliers
@@ -96,7 +96,7 @@ class teacher_converter {
   }
 
  private:
-  bool is_076() const noexcept { return how_.target == linearised::cxa076; }
+  bool is_076() const noexcept { return how_.target == linearised::all_076; }
   index_t layers() const noexcept { return static_cast<index_t>(teacher_.layers.size()); }
   bool is_attention(index_t layer) const {
     return std::binary_search(how_.attention_layers.begin(), how_.attention_layers.end(), layer);
@@ -105,9 +105,9 @@ class teacher_converter {
   void check() {
     const auto& list = how_.attention_layers;
     if (!teacher_) return complain("layers", "got 0, want 1 or more");
-    if (how_.target == linearised::hxa079 && list.empty())
+    if (how_.target == linearised::hybrid_079 && list.empty())
       complain("attention_layers", "got none, want some: without, it is a cxa079");
-    if (how_.target != linearised::hxa079 && !list.empty())
+    if (how_.target != linearised::hybrid_079 && !list.empty())
       complain("attention_layers", "got " + std::to_string(list.size()) + ", want none: only hxa079 has some");
     for (std::size_t i = 0; i < list.size(); ++i) {
       if (list[i] < 0 || list[i] >= layers())

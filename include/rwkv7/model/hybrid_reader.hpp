@@ -10,11 +10,11 @@
 namespace rwkv7::detail {
 
 /// Fills sizes and parameters from a file whose names to_hybrid_names has settled, or says what is wrong with it.
-template <variant V>
 class hybrid_reader : parameter_binder {
  public:
-  hybrid_reader(const tensor_file& file, const model_config& config, model_sizes& sizes, hybrid_weights& parameters)
-      : parameter_binder(file), config_(config), sizes_(sizes), p_(parameters) {}
+  hybrid_reader(const variant& v, const tensor_file& file, const model_config& config, model_sizes& sizes,
+                hybrid_weights& parameters)
+      : parameter_binder(file), variant_(v), config_(config), sizes_(sizes), p_(parameters) {}
 
   /// On a complaint, sizes and parameters are undefined.
   diagnosis read() {
@@ -25,11 +25,11 @@ class hybrid_reader : parameter_binder {
     p_.layers.resize(*count);
     read_placement();
     if (problem_) return problem_;
-    bind_all<V>(p_, sizes_);
+    bind_all(variant_, p_, sizes_);
     if (problem_) return problem_;
     read_sizes();
     if (problem_) return problem_;
-    check_extents<V>(p_, sizes_);
+    check_extents(variant_, p_, sizes_);
     check_norms();
     settle_eps();
     return problem_;
@@ -38,7 +38,7 @@ class hybrid_reader : parameter_binder {
  private:
   void check_config() {
     if (!(config_.norm_eps > 0)) complain("rms_norm_eps", "is not given: tensors do not tell it");
-    if (V.rope && !(config_.rope_theta > 0)) complain("rope_theta", "is not given: tensors do not tell it");
+    if (variant_.rope && !(config_.rope_theta > 0)) complain("rope_theta", "is not given: tensors do not tell it");
     if (config_.context < 1) complain("context", "got " + std::to_string(config_.context) + ", want 1 or more");
     if (config_.window < 0 || config_.window > config_.context)
       complain("window", "got " + std::to_string(config_.window) + ", want 0 to context, which is " +
@@ -89,7 +89,7 @@ class hybrid_reader : parameter_binder {
       return complain("head size", "got " + std::to_string(sizes_.N) + ", want at most " +
                                        std::to_string(max_head_size) +
                                        " (define RWKV7_MAX_HEAD_SIZE to compile in more)");
-    if ((V.rope || (sizes_.attention > 0 && config_.attention_rope)) && sizes_.N % 2 != 0)
+    if ((variant_.rope || (sizes_.attention > 0 && config_.attention_rope)) && sizes_.N % 2 != 0)
       return complain("head size", "got " + std::to_string(sizes_.N) + ", want an even number, for rope");
     const std::string at = "blocks.0.att.";
     const auto& [r, k] = front.is_attention ? std::pair(front.attention.q_proj, front.attention.k_proj)
@@ -125,6 +125,7 @@ class hybrid_reader : parameter_binder {
     }
   }
 
+  const variant& variant_;
   const model_config& config_;
   model_sizes& sizes_;
   hybrid_weights& p_;

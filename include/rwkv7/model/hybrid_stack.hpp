@@ -22,7 +22,7 @@ class hybrid_stack {
   /// Binds the tensors of a file, which get the names of hybrid_names.hpp, or says what is wrong with it.
   diagnosis read(tensor_file& file, const model_config& config) {
     auto problem = detail::to_hybrid_names(file);
-    if (!problem) problem = detail::hybrid_reader<V>(file, config, sizes_, weights_).read();
+    if (!problem) problem = detail::hybrid_reader(V, file, config, sizes_, weights_).read();
     if (!problem && sizes_.attention > 0 && !std::is_same_v<T, wide>)
       problem.complain("rwkv7::language_model: %s: layers of attention run in float and double only",
                        file.name.c_str());
@@ -48,12 +48,12 @@ class hybrid_stack {
   /// for_each_parameter.
   template <class F>
   void for_each(F&& f) {
-    for_each_parameter<V>(weights_, sizes_, f);
+    for_each_parameter(V, weights_, sizes_, f);
   }
   /// for_each_parameter.
   template <class F>
   void for_each(F&& f) const {
-    for_each_parameter<V>(weights_, sizes_, f);
+    for_each_parameter(V, weights_, sizes_, f);
   }
   /// [V, C]
   const weights<2>& emb() const noexcept { return weights_.emb; }

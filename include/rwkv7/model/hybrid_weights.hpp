@@ -19,13 +19,11 @@ struct hybrid_weights {
   index_t first = -1;                          // the layer towards whose values and keys residuals lean; -1: to zeros
 };
 
-/// Visits every parameter as for_each_parameter of model_weights does. Layers must say whether they are attention, and
-/// `first` which layer that is, before parameters are there.
-template <variant V, class Weights, class F>
-requires std::same_as<std::remove_const_t<Weights>, hybrid_weights>
-void for_each_parameter(Weights& p, const model_sizes& s, F&& f) {
+/// All parameters of a linearised Transformer. Layers must say whether they are attention, and `first` which layer that
+/// is, before parameters are there.
+inline std::vector<parameter> parameters_of(const variant& v, hybrid_weights& p, const model_sizes& s) {
   const index_t D = s.H * s.N, D_kv = s.H_kv * s.N;
-  detail::parameter_visitor each(f);
+  detail::parameter_list each;
   each.matrix("emb.weight", p.emb, {"V", s.V}, {"C", s.C});
   for (std::size_t i = 0; i < p.layers.size(); ++i) {
     auto& layer = p.layers[i];
@@ -34,7 +32,7 @@ void for_each_parameter(Weights& p, const model_sizes& s, F&& f) {
     each.vector(block + "ln2.weight", layer.ln2, {"C", s.C});
     if (layer.is_attention) {
       auto& attention = layer.attention;
-      const auto linear = [&](const std::string& name, auto& w, auto& bias, axis rows, axis columns) {
+      const auto linear = [&](const std::string& name, weights<2>& w, weights<1>& bias, axis rows, axis columns) {
         each.matrix(at + name + ".weight", w, rows, columns);
         each.vector(at + name + ".bias", bias, rows, presence::optional);
       };
@@ -45,7 +43,7 @@ void for_each_parameter(Weights& p, const model_sizes& s, F&& f) {
       each.vector(at + "ln_r.weight", attention.q_norm, {"N", s.N}, presence::optional);
       each.vector(at + "ln_k.weight", attention.k_norm, {"N", s.N}, presence::optional);
     } else {
-      detail::visit_time_mix<V>(layer.att, s, static_cast<index_t>(i) == p.first, at, each);
+      detail::list_time_mix(v, layer.att, s, static_cast<index_t>(i) == p.first, at, each);
     }
     each.matrix(block + "ffn.gate.weight", layer.ffn.gate, {"F", s.F}, {"C", s.C});
     each.matrix(block + "ffn.up.weight", layer.ffn.up, {"F", s.F}, {"C", s.C});
@@ -53,6 +51,7 @@ void for_each_parameter(Weights& p, const model_sizes& s, F&& f) {
   }
   each.vector("ln_out.weight", p.ln_out, {"C", s.C});
   each.matrix("head.weight", p.head, {"V", s.V}, {"C", s.C}, presence::optional);
+  return std::move(each.all);
 }
 
 }  // namespace rwkv7

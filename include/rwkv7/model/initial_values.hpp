@@ -15,7 +15,11 @@
 namespace rwkv7 {
 
 /// What a Transformer becomes. hxa079 is cxa079 in some layers; the others stay attention.
-enum class linearised : unsigned char { cxa076, cxa079, hxa079 };
+enum class linearised : unsigned char {
+  all_076,    // cxa076, or cxa076r where the teacher norms queries and keys
+  all_079,    // cxa079
+  hybrid_079  // hxa079: some layers stay attention
+};
 
 /// Ranks and multipliers of cxa079 and hxa079 have changed; cxa076 has the first only. Which commit made which
 /// published model is not known.
@@ -36,7 +40,7 @@ inline time_mix_ranks initial_ranks(linearised target, recipe which, index_t D) 
     return std::max(m, 32 * static_cast<index_t>(steps));
   };
   const index_t a = rank(1.8, 0.5, 32), v = rank(1.3, 0.5, 32);
-  if (target == linearised::cxa076) return {.w = a, .a = a, .v = v, .k = 0, .g = rank(0.6, 0.8, 32)};
+  if (target == linearised::all_076) return {.w = a, .a = a, .v = v, .k = 0, .g = rank(0.6, 0.8, 32)};
   const index_t m = which == recipe::latest ? 256 : 32;
   return {.w = rank(1.7, 0.6, m), .a = a, .v = v, .k = v, .g = rank(0.35, 0.8, m)};
 }
@@ -59,7 +63,7 @@ struct time_mix_vectors {
 /// once. N is 2 or more.
 inline time_mix_vectors initial_vectors(linearised target, const dims& d, index_t layer, index_t layers) {
   const auto D = static_cast<std::size_t>(d.D()), D_kv = static_cast<std::size_t>(d.D_kv());
-  const bool plain = target == linearised::cxa076;
+  const bool plain = target == linearised::all_076;
   const double depth = layers > 1 ? static_cast<double>(layer) / static_cast<double>(layers - 1) : 0;
   const double middle = static_cast<double>(d.N - 1) / 2;
   time_mix_vectors result{.w0 = std::vector<float>(D),

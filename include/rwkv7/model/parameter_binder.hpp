@@ -54,10 +54,10 @@ class parameter_binder {
   }
 
   /// Binds every tensor, whatever its extents, because sizes are read from these.
-  template <variant V, class Weights>
-  void bind_all(Weights& parameters, const model_sizes& sizes) {
+  template <class Weights>
+  void bind_all(const variant& v, Weights& parameters, const model_sizes& sizes) {
     std::set<std::string> known;
-    for_each_parameter<V>(parameters, sizes, [&](const std::string& name, auto& w, const auto&, presence p) {
+    for_each_parameter(v, parameters, sizes, [&](const std::string& name, auto& w, const auto&, presence p) {
       known.insert(name);
       const auto* tensor = file_.find(name);
       if (tensor && p != presence::unused) bind(*tensor, w);
@@ -67,11 +67,12 @@ class parameter_binder {
       if (!known.contains(tensor.name)) complain(tensor.name, "is not a tensor of this model");
   }
   /// Complains about extents that the sizes do not ask for.
-  template <variant V, class Weights>
-  void check_extents(Weights& parameters, const model_sizes& sizes) {
-    for_each_parameter<V>(parameters, sizes, [&](const std::string& name, auto& w, const auto& axes, presence p) {
-      for (int a = 0; a < static_cast<int>(axes.size()) && w && p != presence::unused; ++a) {
-        const auto& [letter, want] = axes[static_cast<std::size_t>(a)];
+  template <class Weights>
+  void check_extents(const variant& v, Weights& parameters, const model_sizes& sizes) {
+    for_each_parameter(v, parameters, sizes, [&](const std::string& name, auto& w, const auto& axes, presence p) {
+      for (std::size_t i = 0; i < axes.size() && w && p != presence::unused; ++i) {
+        const auto& [letter, want] = axes[i];
+        const int a = static_cast<int>(i);
         if (w.extent(a) != want)
           complain(name, std::string("axis ") + letter + ": got " + std::to_string(w.extent(a)) + ", want " +
                              std::to_string(want));

@@ -7,11 +7,10 @@
 namespace rwkv7::detail {
 
 /// Fills sizes and parameters from a file, or says what is wrong with it.
-template <variant V>
 class rwkv_lm_reader : parameter_binder {
  public:
-  rwkv_lm_reader(const tensor_file& file, model_sizes& sizes, model_weights& parameters)
-      : parameter_binder(file), sizes_(sizes), parameters_(parameters) {}
+  rwkv_lm_reader(const variant& v, const tensor_file& file, model_sizes& sizes, model_weights& parameters)
+      : parameter_binder(file), variant_(v), sizes_(sizes), parameters_(parameters) {}
 
   /// `head_size` counts only where there is no r_k to read it from. On a complaint, sizes and parameters are undefined.
   diagnosis read(index_t head_size) {
@@ -23,10 +22,10 @@ class rwkv_lm_reader : parameter_binder {
     const auto count = block_count();
     if (!count) return problem_;
     parameters_.layers.resize(*count);
-    bind_all<V>(parameters_, sizes_);
+    bind_all(variant_, parameters_, sizes_);
     if (problem_) return problem_;
     read_sizes(head_size);
-    check_extents<V>(parameters_, sizes_);
+    check_extents(variant_, parameters_, sizes_);
     return problem_;
   }
 
@@ -56,6 +55,7 @@ class rwkv_lm_reader : parameter_binder {
                                       " times a divisor of " + std::to_string(sizes_.H));
   }
 
+  const variant& variant_;
   model_sizes& sizes_;
   model_weights& parameters_;
 };

@@ -22,7 +22,7 @@ class rwkv_lm_stack {
   /// Binds the tensors of a file, or says what is wrong with it.
   diagnosis read(tensor_file& file, const model_config& config) {
     const auto problem =
-        detail::rwkv_lm_reader<V>(file, sizes_, weights_).read(config.head_size == 0 ? 64 : config.head_size);
+        detail::rwkv_lm_reader(V, file, sizes_, weights_).read(config.head_size == 0 ? 64 : config.head_size);
     if (problem) return problem;
     const auto& layers = weights_.layers;
     for (std::size_t i = 1; i < layers.size(); ++i)
@@ -37,12 +37,12 @@ class rwkv_lm_stack {
   /// for_each_parameter.
   template <class F>
   void for_each(F&& f) {
-    for_each_parameter<V>(weights_, sizes_, f);
+    for_each_parameter(V, weights_, sizes_, f);
   }
   /// for_each_parameter.
   template <class F>
   void for_each(F&& f) const {
-    for_each_parameter<V>(weights_, sizes_, f);
+    for_each_parameter(V, weights_, sizes_, f);
   }
   /// [V, C]
   const weights<2>& emb() const noexcept { return weights_.emb; }
