@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "rwkv7/model/checkpoint_writer.hpp"
+#include "rwkv7/model/state_file.hpp"
 #include "support/tiny_checkpoint.hpp"
 
 namespace {
@@ -31,12 +32,27 @@ void write(const std::string& name, const std::vector<rwkv7::stored_tensor>& ten
     check(rwkv7::write_gguf(folder / target / (name + ".gguf"), tensors, entries, ignore));
 }
 
+/// Three states, of Transformers without a token, with few, and with more than rings hold; in float, and turned in
+/// double.
+void write_states(const std::string& name, const rwkv7::state_format& format) {
+  const auto size = static_cast<rwkv7::index_t>(format.size());
+  std::vector<float> states;
+  for (rwkv7::index_t i = 0; i < 3 * size; ++i) states.push_back(static_cast<float>(i % 61));
+  if (format.transformer())
+    for (const rwkv7::index_t slot : {0, 1, 2})
+      rwkv7::store_position(slot * slot * 2, &states[static_cast<std::size_t>(slot * size)]);
+  const std::vector<double> wide(states.begin(), states.end());
+  rwkv7::save_states(folder / "state_file" / name, format, rwkv7::view<const float, 2>(states.data(), {3, size}));
+  rwkv7::save_states(folder / "state_file" / (name + "_turned"), format,
+                     rwkv7::view<const double, 2>(wide.data(), {3, size}), {}, rwkv7::state_layout::key_value);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   folder = argv[1];
-  for (const char* target : {"safetensors", "pth", "gguf", "checkpoint"})
+  for (const char* target : {"safetensors", "pth", "gguf", "checkpoint", "state_file"})
     std::filesystem::create_directories(folder / target);
   auto pair = rwkv7_test::tiny_pair(), model = rwkv7_test::tiny_model();
   write("pair", pair.file().tensors);
@@ -49,6 +65,17 @@ int main(int argc, char** argv) {
   for (const auto& tensor : plain.file().tensors)
     quantised.add(tensor.name, rwkv7::is_quantisable(tensor.name) ? rwkv7::storage::nf4 : tensor.type, tensor.shape);
   write("quantised", quantised.file().tensors);
+  write_states("rwkv_lm", {.layers = 2, .C = 3, .H = 2, .N = 2});
+  rwkv7::state_format transformer{.layers = 3,
+                                  .C = 3,
+                                  .H = 2,
+                                  .N = 2,
+                                  .ffn_shift = false,
+                                  .variant_bits = rwkv7::state_format::transformer_bit,
+                                  .H_kv = 1};
+  write_states("transformer", transformer);
+  transformer.attention_layers = {0, 2}, transformer.context = 4, transformer.window = 3;
+  write_states("attention", transformer);
   const auto code = rwkv7::detail::pickle_writer::of(pair.file().tensors);
   rwkv7::whole_file pickle(folder / "pth" / "data.pkl");
   pickle.write(std::as_bytes(std::span(code)));

@@ -9,9 +9,8 @@
 
 #include "support/compare.hpp"
 #include "support/pattern.hpp"
-#include "support/reported.hpp"
 #include "support/safetensors_writer.hpp"
-#include "support/temporary_folder.hpp"
+#include "support/state_path.hpp"
 
 using namespace rwkv7_test;
 using rwkv7::save_states;
@@ -27,9 +26,8 @@ namespace {
 using index_t = rwkv7::index_t;
 
 constexpr rwkv7::model_sizes sizes{.V = 5, .C = 3, .layers = 2, .H = 2, .N = 2, .H_kv = 1, .F = 7};
-constexpr state_format format = state_format_of<x070>(sizes);
+const state_format format = state_format_of<x070>(sizes);
 constexpr index_t size = 2 * (3 + 3 + 2 * 2 * 2);
-static_assert(static_cast<index_t>(format.size()) == size);
 
 template <class T>
 std::vector<T> some_states(index_t slots) {
@@ -39,64 +37,12 @@ std::vector<T> some_states(index_t slots) {
   return values;
 }
 
-/// Where one state file after another is written and looked at.
-class state_path {
- public:
-  std::string path() const { return folder_.file("state"); }
-  void write(const std::string& bytes) const {
-    // To overwrite is faster than to write anew, by far where the system then forces the new file onto the disk.
-    std::error_code failure;
-    const bool fits = std::filesystem::file_size(path(), failure) == bytes.size() && !failure;
-    std::fstream(path(), fits ? std::ios::binary | std::ios::in | std::ios::out : std::ios::binary | std::ios::out)
-        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  }
-  /// What opening it and reading all of it complains about, without the file's name; nothing if nothing.
-  std::string complaint() const {
-    auto text = reported([&] {
-      const auto file = state_file::open(path());
-      if (!file) return;
-      for (index_t i = 0; i < file.slots(); ++i) {
-        std::vector<float> to(static_cast<std::size_t>(size), 12345.0f);
-        const auto untouched = to;
-        bool complete = false;
-#if RWKV7_EXCEPTIONS
-        try {
-          complete = file.read(format, i, view<float, 1>(to.data(), {size})).has_value();
-        } catch (const rwkv7::error&) {
-          CHECK(same_bits(to, untouched));
-          throw;
-        }
-#else
-        complete = file.read(format, i, view<float, 1>(to.data(), {size})).has_value();
-        if (!complete) CHECK(same_bits(to, untouched));
-#endif
-        if (!complete) return;
-      }
-    });
-    const auto prefix = "rwkv7::state_file: " + path() + ": ";
-    return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
-  }
-
- private:
-  temporary_folder folder_;
-};
-
 template <class T>
 std::string saved(const state_path& file, index_t slots, state_layout layout = state_layout::value_key,
                   const std::vector<std::uint64_t>& positions = {}) {
   const auto values = some_states<T>(slots);
   CHECK(save_states(file.path(), format, view<const T, 2>(values.data(), {slots, size}), positions, layout));
   return content_of(file.path());
-}
-
-template <class Field>
-std::string with(std::string bytes, std::size_t at, Field value) {
-  return bytes.replace(at, sizeof value, reinterpret_cast<const char*>(&value), sizeof value);
-}
-/// With the checksum of the header set right.
-std::string sealed(std::string bytes) {
-  const auto sum = std::uint64_t{rwkv7::crc32c(std::as_bytes(std::span(bytes)).first(56))};
-  return with(std::move(bytes), 56, sum);
 }
 
 }  // namespace
@@ -120,7 +66,7 @@ TEST_CASE("what is saved is read again to the last bit, slot by slot, in float a
         CHECK(same_bits(to, {values.begin() + slot * size, values.begin() + (slot + 1) * size}));
       }
     }
-    CHECK(path.complaint() == "");
+    CHECK(path.complaint(format) == "");
   };
   check(0.0f);
   check(0.0);
@@ -144,6 +90,7 @@ TEST_CASE("a double program reads what a float program saved exactly, and the ot
 TEST_CASE("every byte is where the document says") {
   const state_path path;
   const auto bytes = saved<float>(path, 2, state_layout::value_key, {5, 0x0102030405060708});
+  CHECK(format.size() == 28);
   CHECK(bytes.size() == 64 + 2 * (16 + 28 * 4));
   CHECK(bytes.substr(0, 6) == "RWK7ST");
   CHECK(bytes.substr(6, 10) == std::string("\1\0\0\0\3\0\0\0\0\0", 10));
@@ -186,10 +133,10 @@ TEST_CASE("a file cut anywhere, or with a byte too many, is refused") {
   const auto whole = saved<float>(path, 2);
   for (std::size_t length = whole.size(); length-- > 0;) {
     std::filesystem::resize_file(path.path(), length);
-    CHECK(path.complaint().starts_with("file size: got " + std::to_string(length) + ", want "));
+    CHECK(path.complaint(format).starts_with("file size: got " + std::to_string(length) + ", want "));
   }
   path.write(whole + '\0');
-  CHECK(path.complaint() ==
+  CHECK(path.complaint(format) ==
         "file size: got " + std::to_string(whole.size() + 1) + ", want 64 and for each of 2 slots 128");
   std::printf("state files: %d cut ones refused\n", static_cast<int>(whole.size()));
 }
@@ -205,7 +152,7 @@ TEST_CASE("every flipped bit is found, wherever it is") {
       path.write(bytes);
       CAPTURE(at);
       CAPTURE(bit);
-      CHECK(path.complaint() != "");
+      CHECK(path.complaint(format) != "");
     }
   std::printf("state files: %d with a flipped bit refused\n", flips);
 }
@@ -226,7 +173,7 @@ TEST_CASE("damage in one slot does not keep the others from being read") {
   // Two slots exchanged are two damaged slots.
   const auto whole = saved<float>(path, 2);
   path.write(whole.substr(0, 64) + whole.substr(192) + whole.substr(64, 128));
-  CHECK(path.complaint().starts_with("slot 0 checksum: got "));
+  CHECK(path.complaint(format).starts_with("slot 0 checksum: got "));
 }
 
 TEST_CASE("a header whose checksum is right is not believed either") {
@@ -234,11 +181,14 @@ TEST_CASE("a header whose checksum is right is not believed either") {
   const auto whole = saved<float>(path, 2);
   const auto refused = [&](const std::string& bytes, const std::string& text) {
     path.write(bytes);
-    CHECK(path.complaint() == text);
+    CHECK(path.complaint(format) == text);
   };
   const auto field = [&](std::size_t at, auto value) { return sealed(with(whole, at, value)); };
   refused("RWKV7ST" + whole.substr(7), "is not a state file: it does not begin with RWK7ST");
-  refused(field(6, std::uint16_t{2}), "version: got 2, want 1");
+  refused(field(6, std::uint16_t{0}), "version: got 0, want 1 or 2");
+  refused(field(6, std::uint16_t{3}), "version: got 3, want 1 or 2");
+  refused(field(6, std::uint16_t{2}), "variant bits: got 0, want bit 16 in version 2, and there alone");
+  refused(field(12, std::uint32_t{1} << 16), "variant bits: got 65536, want bit 16 in version 2, and there alone");
   for (const int dtype : {1, 2, 4, 255})
     refused(field(8, static_cast<std::uint8_t>(dtype)),
             "dtype: got " + std::to_string(dtype) + ", want 0 (f32) or 3 (f64)");
@@ -254,7 +204,7 @@ TEST_CASE("a header whose checksum is right is not believed either") {
         const std::uint64_t n = (std::uint64_t{1} << bit) + off;
         if (at == 24 && n == 3) continue;
         path.write(field(at, n));
-        CHECK(path.complaint().starts_with("file size: got 320, want "));
+        CHECK(path.complaint(format).starts_with("file size: got 320, want "));
         ++absurd;
       }
   }
@@ -267,7 +217,7 @@ TEST_CASE("a header whose checksum is right is not believed either") {
              {std::pair{16, a}, std::pair{24, b}, std::pair{32, c}, std::pair{40, b}, std::pair{48, a}})
           bytes = with(bytes, static_cast<std::size_t>(at), std::uint64_t{1} << shift);
         path.write(sealed(bytes));
-        CHECK(path.complaint() != "");
+        CHECK(path.complaint(format) != "");
         ++absurd;
       }
   std::printf("state files: %d of absurd sizes refused\n", absurd);
@@ -321,7 +271,7 @@ TEST_CASE("each switch of a variant has a bit of its own") {
     change(v);
     return v;
   };
-  constexpr auto bits = []<rwkv7::variant V>() { return state_format_of<V>(sizes).variant_bits; };
+  const auto bits = []<rwkv7::variant V>() { return state_format_of<V>(sizes).variant_bits; };
   CHECK(bits.operator()<x070>() == 0);
   CHECK(bits.operator()<but([](auto& v) { v.token_shift = false; })>() == 1);
   CHECK(bits.operator()<but([](auto& v) { v.decay = rwkv7::decay_offset::six_tenths; })>() == 2);
@@ -339,6 +289,7 @@ TEST_CASE("each switch of a variant has a bit of its own") {
   CHECK(bits.operator()<but([](auto& v) { v.scaled_removal = false; })>() == 8192);
   CHECK(bits.operator()<but([](auto& v) { v.key = rwkv7::key_rule::one_minus_omega_plus_eta; })>() == 16384);
   CHECK(bits.operator()<but([](auto& v) { v.key = rwkv7::key_rule::one_minus_decay_plus_eta; })>() == 32768);
+  CHECK(bits.operator()<but([](auto& v) { v.layers = rwkv7::layer_form::transformer; })>() == 65536);
 }
 
 TEST_CASE("states without att shift, and strided ones") {
@@ -347,8 +298,8 @@ TEST_CASE("states without att shift, and strided ones") {
     v.token_shift = false;
     return v;
   }();
-  constexpr auto narrow = state_format_of<no_shift>(sizes);
-  static_assert(narrow.size() == 22);
+  const auto narrow = state_format_of<no_shift>(sizes);
+  CHECK(narrow.size() == 22);
   const state_path path;
   auto values = some_states<float>(3);
   CHECK(save_states(path.path(), narrow, view<float, 2>(values.data(), {2, 22}, {size, 1})));

@@ -65,6 +65,35 @@ TEST_CASE_TEMPLATE("S of every layer is [H, value, key] as in the file, and all 
     }
 }
 
+TEST_CASE_TEMPLATE("in a Transformer the layers with time-mix are tuned, and nothing else is left", T, float, double) {
+  constexpr auto V = rwkv7::arwkv;  // with token shift
+  const rwkv7::model_sizes hybrid{
+      .V = 7, .C = 6, .layers = 3, .H = 2, .N = 3, .H_kv = 1, .F = 5, .attention = 1, .context = 4};
+  const std::vector<index_t> attention{1};
+  auto tensors = right();
+  tensors[1].name = "blocks.2.att.time_state";
+  const auto load = [&](const std::vector<index_t>& layers, std::vector<T>& slot) {
+    const temporary_file file(safetensors_bytes(tensors));
+    const auto size = static_cast<index_t>(slot.size());
+    return complaint_of(
+        [&] { rwkv7::load_tuned_state<V>(file.path(), hybrid, view<T, 1>(slot.data(), {size}), layers); });
+  };
+  const std::size_t layer = 6 + 18, size = 2 + 2 * layer + 2 * 4 * 3;
+  std::vector<T> slot(size, T(7));
+  CHECK(load(attention, slot) == "nothing");
+  std::vector<T> want(size);
+  for (int i = 0; i < 2; ++i)
+    for (std::size_t j = 0; j < 18; ++j)
+      want[2 + static_cast<std::size_t>(i) * layer + 6 + j] = static_cast<T>(value(i, j));
+  CHECK(slot == want);
+  CHECK(load({}, slot) == "rwkv7::tuned_state: attention layers: got 0, want 1");
+  CHECK(load({3}, slot) == "rwkv7::tuned_state: attention layers: got 0, want 1");
+  CHECK(load({2}, slot).ends_with("blocks.1.att.time_state: is missing"));
+  tensors.push_back(f32_tensor("blocks.1.att.time_state", {2, 3, 3}, std::vector<float>(18)));
+  CHECK(load(attention, slot).ends_with("blocks.1.att.time_state: belongs to no state of this model"));
+  CHECK(slot == want);
+}
+
 TEST_CASE_TEMPLATE("16-bit states are widened exactly", Narrow, rwkv7::f16, rwkv7::bf16) {
   auto tensors = right();
   for (auto& tensor : tensors) tensor = rounded<Narrow>(tensor, true);

@@ -27,7 +27,7 @@ class hybrid_stack {
       problem.complain("rwkv7::language_model: %s: layers of attention run in float and double only",
                        file.name.c_str());
     if (problem) return problem;
-    window_ = config.window > 0 ? config.window : config.context;
+    sizes_.window = config.window > 0 ? config.window : config.context;
     attention_rope_ = config.attention_rope;
     if (turns()) {
       frequency_.resize(static_cast<std::size_t>(sizes_.N / 2));
@@ -43,6 +43,13 @@ class hybrid_stack {
 
   /// As read from the tensors and the config.
   const model_sizes& sizes() const noexcept { return sizes_; }
+  /// Which layers are attention, rising.
+  std::vector<index_t> attention_layers() const {
+    std::vector<index_t> found;
+    for (std::size_t i = 0; i < weights_.layers.size(); ++i)
+      if (weights_.layers[i].is_attention) found.push_back(static_cast<index_t>(i));
+    return found;
+  }
   /// False before read.
   bool has_layers() const noexcept { return !weights_.layers.empty(); }
   /// for_each_parameter.
@@ -102,7 +109,7 @@ class hybrid_stack {
     index_t time_mixes = 0, attentions = 0;
     for (index_t i = 0; i < sizes_.layers; ++i) {
       const auto& p = weights_.layers[static_cast<std::size_t>(i)];
-      hybrid_layer_inputs<T> in{.window = window_};
+      hybrid_layer_inputs<T> in{.window = sizes_.window};
       if (p.is_attention ? attention_rope_ : V.rope) in.cos = z.cos, in.sin = z.sin;
       hybrid_layer_state<T> part;
       if (!p.is_attention)
@@ -175,7 +182,6 @@ class hybrid_stack {
 
   model_sizes sizes_;
   hybrid_weights weights_;
-  index_t window_ = 0;
   bool attention_rope_ = false;
   std::vector<double> frequency_;           // [N / 2]
   std::size_t widest_ = 0, attention_ = 0;  // the layers that need most scratch

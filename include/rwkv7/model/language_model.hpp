@@ -76,6 +76,13 @@ class language_model {
   explicit operator bool() const noexcept { return stack_.has_layers(); }
   /// As read from the tensors.
   const model_sizes& sizes() const noexcept { return stack_.sizes(); }
+  /// Which layers are attention, rising; none with RWKV-LM's layers.
+  std::vector<index_t> attention_layers() const {
+    if constexpr (V.layers == layer_form::transformer)
+      return stack_.attention_layers();
+    else
+      return {};
+  }
 
   /// Bytes that pack needs, wherever they start.
   std::size_t weights_size() const {

@@ -76,6 +76,9 @@ carried<T, static_cast<int>(Inner) + 1> parts_of(const carried<T, 2>& slots, ind
 /// state_size]: strided views of the same memory, absent where those are.
 template <variant V, class T>
 layer_state<T> state_of_layer(const model_sizes& s, const carried<T, 2>& slots, index_t layer) noexcept {
+  static_assert(V.layers == layer_form::rwkv_lm,
+                "rwkv7: states of linearised Transformers have parts of other kinds: state_of_time_mix and "
+                "rings_of_attention say where");
   layer_state<T> result;
   index_t first = layer * layer_state_size<V>(s);
   if constexpr (V.token_shift) {
@@ -89,6 +92,10 @@ layer_state<T> state_of_layer(const model_sizes& s, const carried<T, 2>& slots, 
 /// The same of a linearised Transformer, of its time-mix layer number `layer`, counted among themselves.
 template <variant V, class T>
 time_mix_state<T> state_of_time_mix(const model_sizes& s, const carried<T, 2>& slots, index_t layer) noexcept {
+  static_assert(
+      V.layers == layer_form::transformer,
+      "rwkv7: only states of linearised Transformers have layers of time-mix alone; state_of_layer says where "
+      "those of others are");
   time_mix_state<T> result;
   index_t first = position_size<V> + layer * layer_state_size<V>(s);
   if constexpr (V.token_shift) {
@@ -102,6 +109,7 @@ time_mix_state<T> state_of_time_mix(const model_sizes& s, const carried<T, 2>& s
 template <variant V, class T>
 kv_cache<T> rings_of_attention(const model_sizes& s, const view<T, 2>& slots,
                                const view<const std::int64_t, 1>& position, index_t layer) noexcept {
+  static_assert(V.layers == layer_form::transformer, "rwkv7: only states of linearised Transformers have rings");
   if (!slots) return {};
   const inline_array<index_t, 3> shape{s.H_kv, s.context, s.N};
   const index_t size = s.H_kv * s.context * s.N, first = model_snapshot_size<V>(s) + 2 * layer * size;

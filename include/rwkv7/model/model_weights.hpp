@@ -13,7 +13,8 @@
 
 namespace rwkv7 {
 
-/// All read from the tensors of the checkpoint but `context`. Ranks of the low-rank maps are those of their matrices.
+/// All read from the tensors of the checkpoint but `context` and `window`. Ranks of the low-rank maps are those of
+/// their matrices.
 struct model_sizes {
   index_t V = 0;          // vocabulary
   index_t C = 0;          // channels of the residual stream
@@ -24,6 +25,7 @@ struct model_sizes {
   index_t F = 0;          // width of channel-mix, or of the MLP
   index_t attention = 0;  // blocks that are attention; the others are time-mix
   index_t context = 0;    // tokens whose keys and values each of those keeps
+  index_t window = 0;     // how many of these it sees; 0: all
 
   /// The sizes of its time-mix and attention blocks.
   constexpr dims time_mix_dims() const noexcept { return {.C = C, .H = H, .N = N, .H_kv = H_kv}; }
