@@ -36,7 +36,7 @@ void scalar_wkv7(index_t B, index_t T, index_t H, index_t N, const float* r, con
 
 /// `layers` states that one set of operands goes round, as a model goes round its own.
 struct problem {
-  index_t B, T, H, N, layers;
+  index_t B, T, H, N, layers, H_kv = H;
   buffer<float> r, w, k, v, a, b, y, S, y_rival, S_rival;
   buffer<double> y_exact, S_exact;
 
@@ -55,6 +55,11 @@ struct problem {
   auto tensor(buffer<T_>& x) {
     return view<T_, 4>(x.data(), {B, T, H, N});
   }
+  /// Keys or values, which groups of heads may share.
+  template <class T_>
+  auto shared(buffer<T_>& x) {
+    return view<T_, 4>(x.data(), {B, T, H_kv, N});
+  }
   template <class T_>
   auto in_place(buffer<T_>& x, index_t layer = 0) {
     return state<T_>::in_place({x.data() + layer * state_size(), {B, H, N, N}});
@@ -62,8 +67,8 @@ struct problem {
   wkv7_inputs<float> inputs() {
     return {.r = tensor(r),
             .w = decay<float>::factor(tensor(w)),
-            .k = tensor(k),
-            .v = tensor(v),
+            .k = shared(k),
+            .v = shared(v),
             .a = tensor(a),
             .b = tensor(b)};
   }
@@ -86,8 +91,8 @@ struct problem {
       wkv7(reference_executor{}, dense{B, T},
            wkv7_inputs<double>{.r = tensor(R),
                                .w = decay<double>::factor(tensor(W)),
-                               .k = tensor(K),
-                               .v = tensor(V),
+                               .k = shared(K),
+                               .v = shared(V),
                                .a = tensor(A),
                                .b = tensor(B2)},
            tensor(y_exact), in_place(S_exact));
@@ -171,6 +176,24 @@ void add_shape(index_t B, index_t T, index_t H, index_t N, std::shared_ptr<Exec>
   });
 }
 
+/// Groups of eight heads that share keys and values, against heads that have their own.
+template <class Exec>
+void add_grouped(index_t T, index_t H, index_t N, std::shared_ptr<Exec> exec) {
+  add(name_of("grouped", 1, T, H, N, 1, static_cast<int>(exec->concurrency())), [=] {
+    const auto p = std::make_shared<problem>(1, T, H, N), each = std::make_shared<problem>(1, T, H, N);
+    p->H_kv = H / 8;
+    const auto ours = [p, exec] { p->run(*exec); }, ungrouped = [each, exec] { each->run(*exec); };
+    const double n = static_cast<double>(N), heads = static_cast<double>(T * H);
+    return subject{
+        .tokens = static_cast<double>(T),
+        .flops = heads * 10 * n * n,
+        .bytes = heads * 21 * n + static_cast<double>(p->state_size()) * 8,
+        .run = ours,
+        .error = [p, ours] { return p->error(ours, p->y, p->S); },
+        .rivals = {{"group of 1", ungrouped, [each, ungrouped] { return each->error(ungrouped, each->y, each->S); }}}};
+  });
+}
+
 /// The decode step on resident states. What is asked for only at the end, the export, is not timed.
 template <class Exec>
 void add_resident(index_t B, index_t H, index_t N, std::shared_ptr<Exec> exec, index_t layers = 1) {
@@ -213,6 +236,10 @@ const int registered = [] {
   add_shape(8, 128, 32, 64, one);
   add_shape(8, 128, 32, 64, two);
   add_shape(1, 128, 16, 96, one);
+  for (const index_t T : {1, 128}) {
+    add_grouped(T, 32, 64, one);
+    add_grouped(T, 64, 96, one);
+  }
   for (const index_t H : {12, 32}) {
     add_resident(1, H, 64, one);
     add_resident(1, H, 64, two);

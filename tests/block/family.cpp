@@ -144,6 +144,25 @@ TEST_CASE("ARWKV, with and without norm and gate") {
 }
 TEST_CASE("RAD-RWKV7") { check_family<rad_rwkv7>("rad_rwkv7"); }
 
+TEST_CASE("no head of keys or values is repeated in scratch memory") {
+  constexpr index_t C = 64, H = 16, N = 32, D = H * N, tokens = 128;
+  const auto size = [&]<variant V>(index_t H_kv) {
+    const dims d{.C = C, .H = H, .N = N, .H_kv = H_kv};
+    return static_cast<index_t>(time_mix_workspace_size<float, V>(dense{1, tokens}, d, {}));
+  };
+  const auto bytes = [](index_t width) { return tokens * width * index_t{sizeof(float)}; };
+  for (const index_t H_kv : {1, 2, 4, 8}) {
+    CAPTURE(H_kv);
+    const index_t D_kv = H_kv * N;
+    // v and both mixes are as narrow as the projections; only the keys before their update need a place of their own.
+    CHECK(size.operator()<cxa079>(H) - size.operator()<cxa079>(H_kv) == bytes(3 * (D - D_kv) - D_kv));
+    // Without residuals v alone is narrower.
+    CHECK(size.operator()<hxa07a>(H) - size.operator()<hxa07a>(H_kv) == bytes(D - D_kv - D_kv));
+    // Where values of a group differ, they are wide; the projected ones lie beside them.
+    CHECK(size.operator()<cxa078>(H_kv) - size.operator()<cxa078>(H) == bytes(2 * D_kv));
+  }
+}
+
 TEST_CASE("no switch can be turned without notice") {
   CHECK(differs<with(x070, &variant::token_shift, false)>("arwkv"));
   CHECK(differs<with(cxa073, &variant::decay, decay_offset::half)>("cxa073"));

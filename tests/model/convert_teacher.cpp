@@ -198,15 +198,15 @@ std::string complaint(const transformer& teacher, const teacher_conversion& how)
 TEST_CASE("every tensor of every target") {
   using enum linearised;
   const projection_multipliers of_076{0.5f, 0.4f, 0.3f, 0.5f}, usual{1, 1, 0.3f, 0.5f}, latest{0.5f, 0.5f, 0.3f, 0.5f};
-  check_model({}, {.target = cxa076}, of_076, 0);
-  check_model({.biases = "qkv", .tied = true}, {.target = cxa076, .seed = 5}, of_076, 0);
-  check_model({.qk_norm = true}, {.target = cxa076}, usual, 0);
-  check_model({.qk_norm = true}, {.target = cxa079, .seed = 1}, usual, 0);
-  check_model({.biases = "qkvo"}, {.target = cxa079, .published = recipe::latest}, latest, 0);
-  check_model({.biases = "qkvo"}, {.target = hxa079, .attention_layers = {3}}, usual, 0);
-  check_model({.biases = "o", .qk_norm = true}, {.target = hxa079, .attention_layers = {0, 2}}, usual, 1);
-  check_model({}, {.target = hxa079, .attention_layers = {0, 1, 2}, .published = recipe::latest}, latest, 3);
-  check_model({.biases = "qkv"}, {.target = cxa079, .multipliers = projection_multipliers{-2, 1, 0, 0.1f}},
+  check_model({}, {.target = all_076}, of_076, 0);
+  check_model({.biases = "qkv", .tied = true}, {.target = all_076, .seed = 5}, of_076, 0);
+  check_model({.qk_norm = true}, {.target = all_076}, usual, 0);
+  check_model({.qk_norm = true}, {.target = all_079, .seed = 1}, usual, 0);
+  check_model({.biases = "qkvo"}, {.target = all_079, .published = recipe::latest}, latest, 0);
+  check_model({.biases = "qkvo"}, {.target = hybrid_079, .attention_layers = {3}}, usual, 0);
+  check_model({.biases = "o", .qk_norm = true}, {.target = hybrid_079, .attention_layers = {0, 2}}, usual, 1);
+  check_model({}, {.target = hybrid_079, .attention_layers = {0, 1, 2}, .published = recipe::latest}, latest, 3);
+  check_model({.biases = "qkv"}, {.target = all_079, .multipliers = projection_multipliers{-2, 1, 0, 0.1f}},
               {-2, 1, 0, 0.1f}, 0);
 }
 
@@ -359,19 +359,19 @@ TEST_CASE("options that do not fit") {
   using enum linearised;
   const auto teacher = opened(teacher_traits{});
   CHECK(complaint({}, {}) == "layers: got 0, want 1 or more");
-  CHECK(complaint(teacher, {.target = hxa079}) == "attention_layers: got none, want some: without, it is a cxa079");
-  for (const auto target : {cxa076, cxa079})
+  CHECK(complaint(teacher, {.target = hybrid_079}) == "attention_layers: got none, want some: without, it is a cxa079");
+  for (const auto target : {all_076, all_079})
     CHECK(complaint(teacher, {.target = target, .attention_layers = {1}}) ==
           "attention_layers: got 1, want none: only hxa079 has some");
   const auto hybrid = [&](std::vector<index_t> list) {
-    return complaint(teacher, {.target = hxa079, .attention_layers = std::move(list)});
+    return complaint(teacher, {.target = hybrid_079, .attention_layers = std::move(list)});
   };
   CHECK(hybrid({-1}) == "attention_layers: got -1, want 0 to 3");
   CHECK(hybrid({1, 4}) == "attention_layers: got 4, want 0 to 3");
   CHECK(hybrid({2, 1}) == "attention_layers: got 1 after 2, want ascending layers");
   CHECK(hybrid({1, 1}) == "attention_layers: got 1 after 1, want ascending layers");
   CHECK(hybrid({0, 1, 2, 3}) == "attention_layers: got all 4 layers, want one that is not");
-  CHECK(complaint(teacher, {.target = cxa076, .published = recipe::latest}) ==
+  CHECK(complaint(teacher, {.target = all_076, .published = recipe::latest}) ==
         "recipe: got latest, want original: cxa076 has no other");
   for (const float m : {HUGE_VALF, std::nanf("")})
     for (auto multipliers : {projection_multipliers{m, 1, 1, 1}, {1, m, 1, 1}, {1, 1, m, 1}, {1, 1, 1, m}})

@@ -54,6 +54,25 @@ TEST_CASE("a prompt may be cut into calls anywhere") {
   for_each_cpu_executor([](auto& exec) { check_cuts<float>(exec, 1e-6); });
 }
 
+TEST_CASE("no bit depends on the number of threads, or on what other sequences hold") {
+  const auto m = model<float>();
+  const auto tokens = some_tokens("threads", 30, vocabulary);
+  const std::vector<std::int32_t> bounds{0, 13, 13, 30}, slots{1, 3, 0};
+  const auto run = [&](auto& exec, const std::vector<std::int32_t>& ids, float others) {
+    state_pool<float> state(m, 4);
+    forward(m, exec, dense{4, 3}, some_tokens("before", 12, vocabulary), state.in_place());
+    std::fill(state.values.begin() + m.state_size() + 2, state.values.begin() + 2 * m.state_size(), others);  // slot 1
+    auto logits = forward(m, exec, packed{bounds, slots}, ids, state.in_place()).logits;
+    return std::pair(std::vector<float>(logits.begin() + 13 * vocabulary, logits.end()), state.slot(0));
+  };
+  auto alone = one_thread();
+  const auto want = run(alone, tokens, 0);
+  auto others = tokens;
+  std::fill_n(others.begin(), 13, 7);
+  CHECK(run(alone, others, std::numeric_limits<float>::quiet_NaN()) == want);
+  for_each_threading([&](auto& exec) { CHECK(run(exec, tokens, 0) == want); });
+}
+
 TEST_CASE("a ring that forgets is a window") {
   rwkv7::reference_executor exec;
   const auto tokens = some_tokens("window", 20, vocabulary);

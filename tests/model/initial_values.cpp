@@ -52,10 +52,10 @@ TEST_CASE("ranks are those of the published trainer") {
   const auto check = [](index_t D, const std::vector<index_t>& of_076, const std::vector<index_t>& of_079,
                         const std::vector<index_t>& now) {
     CAPTURE(D);
-    CHECK(ranks(cxa076, original, D) == of_076);
-    CHECK(ranks(cxa079, original, D) == of_079);
-    CHECK(ranks(hxa079, original, D) == of_079);
-    CHECK(ranks(cxa079, latest, D) == now);
+    CHECK(ranks(all_076, original, D) == of_076);
+    CHECK(ranks(all_079, original, D) == of_079);
+    CHECK(ranks(hybrid_079, original, D) == of_079);
+    CHECK(ranks(all_079, latest, D) == now);
   };
   check(1024, {64, 64, 32, 0, 160}, {96, 64, 32, 32, 96}, {256, 64, 32, 32, 256});
   check(2048, {96, 96, 64, 0, 256}, {160, 96, 64, 64, 160}, {256, 96, 64, 64, 256});
