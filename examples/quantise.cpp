@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <rwkv7/model/checkpoint.hpp>
 #include <rwkv7/model/checkpoint_writer.hpp>
+#include <rwkv7/model/hybrid_names.hpp>
 #include <rwkv7/model/quantise.hpp>
 #include <stdexcept>
 
@@ -20,7 +21,7 @@ namespace {
 constexpr char usage[] =
     "quantise IN OUT.safetensors --type TYPE [--head TYPE]\n"
     "\n"
-    "  IN     any checkpoint that convert reads\n"
+    "  IN     any checkpoint that convert reads, or a linearised Transformer\n"
     "  OUT    .safetensors with RWKV-LM's names, which this library's programs run\n"
     "  --type bf16       16 bits, the range of float\n"
     "         f16        16 bits, three more of precision\n"
@@ -44,8 +45,9 @@ void quantise_file(const std::filesystem::path& in, const std::filesystem::path&
   if (out.extension() != ".safetensors") throw bad_input("OUT: got '" + out.string() + "', want .safetensors");
   std::error_code ignored;
   if (std::filesystem::equivalent(in, out, ignored) && !ignored) throw bad_input("OUT would replace IN");
-  const auto file = open_checkpoint(in);
-  if (const auto problem = validate_checkpoint(file)) throw bad_input(problem.message());
+  auto file = open_checkpoint(in);
+  if (const auto problem = is_hybrid(file) ? to_hybrid_names(file) : validate_checkpoint(file))
+    throw bad_input(problem.message());
   std::size_t widest = 0, before = 0, after = 0, bytes = 0;
   for (const auto& tensor : file.tensors) {
     if (is_quantisable(tensor.name)) widest = std::max(widest, tensor.name.size()), bytes += tensor.bytes.size();

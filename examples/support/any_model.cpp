@@ -53,11 +53,11 @@ std::unique_ptr<any_model> any_model::open(const std::filesystem::path& path, co
   using norm = readout_norm;
   using gate = gate_form;
   model_config config;
-  if (given.has("--config")) read_config(given.text("--config"), config);
-  auto file = open_checkpoint(path);
-  if (const auto beside = config_beside(path);
-      beside && !given.has("--config") && !file.find("model.embeddings.weight"))
+  if (given.has("--config"))
+    read_config(given.text("--config"), config);
+  else if (const auto beside = config_beside(path))
     read_config(*beside, config);
+  auto file = open_checkpoint(path);
   if (given.has("--variant")) config.architecture = given.text("--variant");
   if (given.has("--gate")) config.gate = given.text("--gate");
   if (given.has("--norm-eps")) config.norm_eps = given.real("--norm-eps", 0);

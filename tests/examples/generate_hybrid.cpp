@@ -155,3 +155,29 @@ TEST_CASE("a batch of lines runs each as alone") {
     alone += run_example("generate", {"--model", p.model, "--tokens", line, "-n", "5"}).out;
   CHECK(batch.out == alone);
 }
+
+TEST_CASE("a hybrid in 8 bits runs, near to what it was") {
+  const temporary_folder folder;
+  small_teacher({.C = 64, .F = 96, .N = 16}).write(folder.file("teacher"), false);
+  CHECK(run_example("convert_teacher",
+                    {folder.file("teacher"), folder.file("new"), "--target", "hxa079", "--attention-layers", "1"})
+            .status == 0);
+  const auto logits = [&](const std::string& model) {
+    const auto run =
+        run_example("generate", {"--model", model, "--config", folder.file("new") + "/config.json", "--tokens",
+                                 "1,2,3,4,5", "-n", "1", "--logits-out", folder.file("logits")});
+    CHECK(run.status == 0);
+    const auto bytes = content_of(folder.file("logits"));
+    std::vector<float> values(bytes.size() / sizeof(float));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+  };
+  const auto quantised = folder.file("small.safetensors");
+  const auto run = run_example("quantise", {folder.file("new"), quantised, "--type", "int8"});
+  CHECK(run.status == 0);
+  CHECK(run.out.find("blocks.1.att.q_proj.weight") != run.out.npos);
+  CHECK(run.out.find("blocks.0.ffn.gate.weight") != run.out.npos);
+  const double distance = relative_l2(logits(quantised), logits(folder.file("new")));
+  CHECK(distance < 0.05);
+  CHECK(distance > 1e-5);
+}

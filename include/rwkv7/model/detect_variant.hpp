@@ -54,8 +54,7 @@ class variant_detector {
     }
     for (const auto& tensor : file.tensors) {
       const auto name = hybrid_name(tensor.name);
-      const auto at = name.find(".att."), ffn = name.find(".ffn.");
-      if (ffn != name.npos) ffn_.push_back(name.substr(ffn + 5));
+      const auto at = name.find(".att.");
       if (at == name.npos) continue;
       if (std::find(attention_.begin(), attention_.end(), name.substr(0, at + 4)) == attention_.end())
         att_.push_back(name.substr(at + 5));
@@ -63,8 +62,7 @@ class variant_detector {
   }
 
   diagnosis detect(variant& result) {
-    const bool transformer = has(ffn_, "gate.weight") || has(ffn_, "gate_up.weight");
-    if (!transformer && config_.architecture.empty()) {
+    if (!is_hybrid(file_) && config_.architecture.empty()) {
       result = x070;
       return problem_;
     }
@@ -88,10 +86,7 @@ class variant_detector {
   }
 
  private:
-  static bool has(const std::vector<std::string>& names, std::string_view name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  }
-  bool has(std::string_view name) const { return has(att_, name); }
+  bool has(std::string_view name) const { return std::find(att_.begin(), att_.end(), name) != att_.end(); }
 
   /// Where several variants have the same tensors, a complaint.
   std::string told_by_tensors() {
@@ -143,7 +138,7 @@ class variant_detector {
   const tensor_file& file_;
   const model_config& config_;
   std::vector<std::string> attention_;  // "blocks.3.att" of those layers
-  std::vector<std::string> att_, ffn_;  // names behind "blocks.3.att." of time-mix layers, behind "blocks.3.ffn."
+  std::vector<std::string> att_;        // names behind "blocks.3.att." of time-mix layers
   diagnosis problem_;
 };
 

@@ -3,6 +3,7 @@
 /// Hugging Face, in which their trainers save them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -10,7 +11,9 @@
 
 #include "rwkv7/model/tensor.hpp"
 
-namespace rwkv7::detail {
+namespace rwkv7 {
+
+namespace detail {
 
 /// Outside the layers.
 inline constexpr std::array<std::pair<std::string_view, std::string_view>, 3> hybrid_model_names{{
@@ -88,18 +91,29 @@ inline bool is_hybrid_remark(std::string_view name) noexcept {
   return false;
 }
 
+}  // namespace detail
+
+/// Whether the tensors are those of a linearised Transformer, under either scheme: they have its MLP.
+inline bool is_hybrid(const tensor_file& file) {
+  return std::any_of(file.tensors.begin(), file.tensors.end(), [](const stored_tensor& tensor) {
+    const auto name = detail::hybrid_name(tensor.name);
+    return name.ends_with(".ffn.gate.weight") || name.ends_with(".ffn.gate_up.weight");
+  });
+}
+
 /// Gives the tensors of a linearised Transformer RWKV-Infer's names, halves gate_up, and drops what is no parameter; no
 /// byte is copied. One that no scheme knows keeps its name. Complains where two tensors get one name.
 inline diagnosis to_hybrid_names(tensor_file& file) {
   std::vector<stored_tensor> result;
   for (auto& tensor : file.tensors) {
-    tensor.name = hybrid_name(tensor.name);
-    if (!is_hybrid_remark(tensor.name) && !halve_gate_up(tensor, result)) result.push_back(std::move(tensor));
+    tensor.name = detail::hybrid_name(tensor.name);
+    if (!detail::is_hybrid_remark(tensor.name) && !detail::halve_gate_up(tensor, result))
+      result.push_back(std::move(tensor));
   }
   file.tensors = std::move(result);
   diagnosis problem;
-  finish_tensors(file, problem);
+  detail::finish_tensors(file, problem);
   return problem;
 }
 
-}  // namespace rwkv7::detail
+}  // namespace rwkv7

@@ -21,7 +21,7 @@ class hybrid_stack {
 
   /// Binds the tensors of a file, which get the names of hybrid_names.hpp, or says what is wrong with it.
   diagnosis read(tensor_file& file, const model_config& config) {
-    auto problem = detail::to_hybrid_names(file);
+    auto problem = to_hybrid_names(file);
     if (!problem) problem = detail::hybrid_reader(V, file, config, sizes_, weights_).read();
     if (!problem && sizes_.attention > 0 && !std::is_same_v<T, wide>)
       problem.complain("rwkv7::language_model: %s: layers of attention run in float and double only",
