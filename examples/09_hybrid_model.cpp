@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A linearised Transformer in which some layers stay attention, as hxa079 does it: a small one of random parameters
-// runs, forgets what its window does not hold, and goes on from a copied state; then what a state takes in memory,
-// against the keys and values that the Transformer would keep.
+// runs and goes on from a copied state; then what a state takes in memory, against the keys and values that the
+// Transformer would keep.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <random>

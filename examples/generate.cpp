@@ -132,8 +132,7 @@ std::uint64_t read_state(const std::string& path, const any_model& model, const 
   std::string start(4, '\0');
   std::ifstream(path, std::ios::binary).read(start.data(), 4);
   if (start == "PK\3\4") {
-    if (!model.is_x070()) throw bad_input(path + ": tuned states are for x070");
-    load_tuned_state<x070>(path, model.sizes(), state);
+    model.load_tuned(path, state);
     return 0;
   }
   const auto file = state_file::open(path);

@@ -13,7 +13,12 @@ class model_of final : public any_model {
  public:
   explicit model_of(rwkv7::language_model<V> model) : model_(std::move(model)) {}
 
-  bool is_x070() const override { return V == rwkv7::x070; }
+  void load_tuned(const std::filesystem::path& path, const rwkv7::view<float, 1>& state) const override {
+    if constexpr (V.layers == rwkv7::layer_form::transformer)
+      rwkv7::load_tuned_state<V>(path, model_.sizes(), state, model_.attention_layers());
+    else
+      rwkv7::load_tuned_state<V>(path, model_.sizes(), state);
+  }
   const rwkv7::model_sizes& sizes() const override { return model_.sizes(); }
   rwkv7::index_t state_size() const override { return model_.state_size(); }
   rwkv7::state_format state_format() const override { return rwkv7::state_format_of(model_); }
@@ -53,11 +58,11 @@ std::unique_ptr<any_model> any_model::open(const std::filesystem::path& path, co
   using norm = readout_norm;
   using gate = gate_form;
   model_config config;
+  auto file = open_checkpoint(path);
   if (given.has("--config"))
     read_config(given.text("--config"), config);
-  else if (const auto beside = config_beside(path))
+  else if (const auto beside = config_beside(path); beside && is_hybrid(file))
     read_config(*beside, config);
-  auto file = open_checkpoint(path);
   if (given.has("--variant")) config.architecture = given.text("--variant");
   if (given.has("--gate")) config.gate = given.text("--gate");
   if (given.has("--norm-eps")) config.norm_eps = given.real("--norm-eps", 0);

@@ -29,7 +29,7 @@ class any_model {
   any_model& operator=(const any_model&) = delete;
   virtual ~any_model() = default;
 
-  virtual bool is_x070() const = 0;
+  virtual void load_tuned(const std::filesystem::path& path, const rwkv7::view<float, 1>& state) const = 0;
   virtual const rwkv7::model_sizes& sizes() const = 0;
   virtual rwkv7::index_t state_size() const = 0;
   virtual rwkv7::state_format state_format() const = 0;

@@ -31,7 +31,7 @@ struct exp_function {
 };
 struct expm1_function {
   static constexpr const char* name = "expm1";
-  static constexpr double bound = 3.41;
+  static constexpr double bound = 1.54;
   template <class Arch>
   static cpu::vec<Arch> on_registers(const cpu::vec<Arch>& x) {
     return cpu::expm1<Arch>(x);
@@ -49,7 +49,7 @@ struct tanh_function {
 };
 struct sigmoid_function {
   static constexpr const char* name = "sigmoid";
-  static constexpr double bound = 2.41;
+  static constexpr double bound = 1.48;
   template <class Arch>
   static cpu::vec<Arch> on_registers(const cpu::vec<Arch>& x) {
     return cpu::sigmoid<Arch>(x);

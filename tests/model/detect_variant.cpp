@@ -85,6 +85,9 @@ TEST_CASE("the gate's form is told by no tensor, and is never guessed") {
   CHECK(detect("arwkv", {.gate = "sigmoid"}).value == arwkv_of(readout_norm::group_norm, gate_form::sigmoid));
   CHECK(detect("arwkv_one_plus", {.gate = "one_plus_sigmoid"}).value ==
         arwkv_of(readout_norm::none, gate_form::one_plus_sigmoid));
+  CHECK(detect("cxa079", {.gate = "one_plus_sigmoid"}).complaint ==
+        "rwkv_gate: got one_plus_sigmoid, which is not the gate of cxa079");
+  CHECK(detect("cxa079", {.gate = "sigmoid"}).value == cxa079);
   CHECK(detect("arwkv", {.gate = "silu"}).complaint == "rwkv_gate: got silu, want sigmoid or one_plus_sigmoid");
 }
 

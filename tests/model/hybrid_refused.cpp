@@ -61,11 +61,43 @@ TEST_CASE("the model of these tests is right as it is") { CHECK(complaint({}) ==
 TEST_CASE("what the config must say, and does not, is named") {
   CHECK(configured([](auto& c) { c.norm_eps = 0; }) == "rms_norm_eps: is not given: tensors do not tell it");
   CHECK(configured([](auto& c) { c.rope_theta = 0; }) == "rope_theta: is not given: tensors do not tell it");
-  CHECK(configured([](auto& c) { c.context = 0; }) == "context: got 0, want 1 or more");
+  CHECK(configured([](auto& c) { c.context = 0; }) == "context: got 0, want 1 to 1073741824");
   CHECK(configured([](auto& c) { c.window = 33; }) == "window: got 33, want 0 to context, which is 32");
   CHECK(configured([](auto& c) { c.head_size = 8; }) == "head_dim: got 8, but tensors say 16");
-  CHECK(configured([](auto& c) { c.tied_head = true; }) == "head.weight: is there, but tie_word_embeddings is true");
+  CHECK(configured([](auto& c) { c.tied_head = true; }) == "nothing");  // a state_dict has both
+  CHECK(configured([](auto& c) { c.context = index_t{1} << 31; }) == "context: got 2147483648, want 1 to 1073741824");
+  CHECK(configured([](auto& c) { c.time_mix_rope = false; }) == "nope_in_rwkv: got true, but this variant turns");
+  CHECK(configured([](auto& c) { c.scaled_rope = true; }) ==
+        "rope_scaling: is there, or its like: rotation in parts or scaled is not supported");
+  CHECK(configured([](auto& c) { c.qk_norm = true; }) == "enable_qk_norm: got true, but this variant does not norm");
   CHECK(without("head.weight") == "head.weight: is missing, but tie_word_embeddings is false");
+}
+
+TEST_CASE("a config that names another variant is refused, whatever its tensors") {
+  CHECK(configured([](auto& c) { c.architecture = "hxa079"; }) == "nothing");
+  CHECK(configured([](auto& c) { c.architecture = "hxa07c"; }) ==
+        "rwkv_architecture: got hxa07c, but this model's variant is another");
+  const family_case c07("hxa07c");
+  auto config = config_of(c07);
+  const temporary_file file(safetensors_bytes(c07.checkpoint()));
+  CHECK(language_model<rwkv7::hxa07b>::open(file.path(), config));  // the same tensors
+  config.architecture = "hxa07c";
+  CHECK(complaint_of([&] {
+          language_model<rwkv7::hxa07b>::open(file.path(), config);
+        }).ends_with(": rwkv_architecture: got hxa07c, but this model's variant is another"));
+}
+
+TEST_CASE("what published files hold beside what is used may be there") {
+  const family_case arwkv("arwkv_7b"), b("hxa07b");
+  auto tensors = arwkv.checkpoint();
+  tensors.push_back(f32_tensor("blocks.1.att.x_g", {1, 1, 32}, std::vector<float>(32)));
+  const temporary_file mixed(safetensors_bytes(tensors));
+  CHECK(language_model<rwkv7::arwkv>::open(mixed.path(), config_of(arwkv)));
+  tensors = b.checkpoint();
+  tensors.push_back(f32_tensor("blocks.1.att.k1", {24, 2}, std::vector<float>(48)));
+  tensors.push_back(f32_tensor("blocks.1.att.k2", {2, 64}, std::vector<float>(128)));
+  const temporary_file more(safetensors_bytes(tensors));
+  CHECK(language_model<rwkv7::hxa07b>::open(more.path(), config_of(b)));
 }
 
 TEST_CASE("a placement outside the layers, in disorder, or not that of the tensors is refused") {
@@ -155,27 +187,6 @@ TEST_CASE("a call that needs a state to write, or has another model's, leaves ev
     CHECK(refused({.initial = state.all(), .final = out.all()}) ==
           "rwkv7::language_model: state.initial: position in slot: got 1, " + another);
   }
-}
-
-TEST_CASE("a config.json that is damaged or says what cannot be done names its field") {
-  const auto said = [](const std::string& text) {
-    const temporary_file file(text);
-    model_config config;
-    auto complaint = complaint_of([&] { rwkv7::read_config(file.path(), config); });
-    CHECK(config.norm_eps == 0);
-    const auto start = "rwkv7::model_config: " + rwkv7::detail::shown(file.path()) + ": ";
-    return complaint.starts_with(start) ? complaint.substr(start.size()) : complaint;
-  };
-  CHECK(said("[]") == "is not a JSON object");
-  CHECK(said("{\"rms_norm_eps\": 1e-6,") == "is not a JSON object");
-  CHECK(said(R"({"rms_norm_eps": "small"})") == "rms_norm_eps: is no number above 0");
-  CHECK(said(R"({"rms_norm_eps": 1e-6, "rope_theta": -1})") == "rope_theta: is no number above 0");
-  CHECK(said(R"({"head_dim": 1.5})") == "head_dim: is no whole number of 0 or more");
-  CHECK(said(R"({"transformer_layers": [1, "2"]})") == "transformer_layers: is no list of layers");
-  CHECK(said(R"({"transformer_layers": 5})") == "transformer_layers: is no list of layers");
-  CHECK(said(R"({"enable_qk_norm": 1})") == "enable_qk_norm: is neither true nor false");
-  CHECK(said(R"({"rwkv_architecture": 79})") == "rwkv_architecture: is no string");
-  CHECK(said(R"({"rope_scaling": {"type": "yarn"}})") == R"(rope_scaling: got {"type":"yarn"}, want null)");
 }
 
 TEST_CASE("a published config.json says all that is needed") {

@@ -83,6 +83,8 @@ diagnosis validate_attention(const sequences& seq, const dims& d, const attentio
   const auto scratch = memory.rest();
   check.scratch(memory.remaining(), attention_workspace_size<T>(seq, d))
       .disjoint("workspace", scratch, "x", in.x)
+      .disjoint("workspace", scratch, "cos", in.cos)
+      .disjoint("workspace", scratch, "sin", in.sin)
       .disjoint("workspace", scratch, "y", y)
       .disjoint("workspace", scratch, "cache.k", cache.k)
       .disjoint("workspace", scratch, "cache.v", cache.v)

@@ -3,6 +3,8 @@
 /// that was there before.
 #pragma once
 
+#include <algorithm>
+
 #include "rwkv7/block/attention.hpp"
 #include "rwkv7/block/swiglu_mlp.hpp"
 #include "rwkv7/block/time_mix.hpp"
@@ -69,7 +71,19 @@ diagnosis validate_hybrid_layer(const sequences& seq, const dims& d, const hybri
         .disjoint("x", x, "state.att.S", state.att.S.final)
         .disjoint("x", x, "state.att.shift.every", state.att.shift.every.ring)
         .disjoint("x", x, "state.att.S.every", state.att.S.every.ring);
-  check.scratch(memory.remaining(), hybrid_layer_workspace_size<T, V>(seq, d, p));
+  const auto scratch = memory.rest();
+  check.scratch(memory.remaining(), hybrid_layer_workspace_size<T, V>(seq, d, p))
+      .disjoint("x", x, "state.cache.position", state.cache.position)
+      .disjoint("workspace", scratch, "x", x)
+      .disjoint("workspace", scratch, "cos", in.cos)
+      .disjoint("workspace", scratch, "sin", in.sin)
+      .disjoint("workspace", scratch, "v_first", first.v)
+      .disjoint("workspace", scratch, "k_first", first.k)
+      .disjoint("workspace", scratch, "state.cache.k", state.cache.k)
+      .disjoint("workspace", scratch, "state.cache.v", state.cache.v)
+      .disjoint("workspace", scratch, "state.cache.position", state.cache.position)
+      .disjoint("workspace", scratch, "state.att.shift", state.att.shift.final)
+      .disjoint("workspace", scratch, "state.att.S", state.att.S.final);
   if (check.result()) return check.result();
   const auto normed = memory.take<T>(B, tokens, d.C), out = memory.take<T>(B, tokens, d.C);
   const auto problem =

@@ -286,6 +286,8 @@ diagnosis validate_time_mix(const sequences& seq, const dims& d, const time_mix_
       .disjoint("state.S", state.S.final, "k_first", first.k)
       .disjoint("state.shift", state.shift.final, "k_first", first.k)
       .disjoint("workspace", scratch, "x", in.x)
+      .disjoint("workspace", scratch, "cos", in.cos)
+      .disjoint("workspace", scratch, "sin", in.sin)
       .disjoint("workspace", scratch, "y", y)
       .disjoint("workspace", scratch, "v_first", first.v)
       .disjoint("workspace", scratch, "k_first", first.k)

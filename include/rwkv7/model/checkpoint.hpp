@@ -11,6 +11,7 @@
 #include <cstdlib>
 
 #include "rwkv7/model/gguf.hpp"
+#include "rwkv7/model/json_file.hpp"
 #include "rwkv7/model/pth.hpp"
 #include "rwkv7/model/rename.hpp"
 #include "rwkv7/model/safetensors.hpp"
@@ -128,14 +129,7 @@ class checkpoint_reader {
   }
 
   nlohmann::json parse(const std::filesystem::path& path) {
-    constexpr std::size_t most = 1'000'000;  // bytes; an index of two thousand tensors takes a fifth of it
-    const auto file = file_map::open(path, problem_);
-    const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-    if (file.bytes().size() > most) complain(shown(path.filename()), "is too large");
-    if (problem_) return nlohmann::json::object();
-    auto json = nlohmann::json::parse(text, text + file.bytes().size(), nullptr, false);
-    if (!json.is_object()) complain(shown(path.filename()), "is not a JSON object");
-    return json;
+    return read_json(path, problem_, [&](const char* what) { complain(shown(path.filename()), what); });
   }
 
   void complain(const std::string& subject, const std::string& what) {

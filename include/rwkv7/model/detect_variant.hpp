@@ -79,8 +79,14 @@ class variant_detector {
     if (problem_) return problem_;
     variant v = found->value;
     settle_norm(v);
-    if (v == cxa076) settle_gate();
-    if (number == "arwkv") settle_arwkv(v);
+    if (v == cxa076)
+      settle_gate();
+    else if (number == "arwkv")
+      settle_arwkv(v);
+    else if (!config_.gate.empty() && config_.gate != (v.gate == gate_form::sigmoid            ? "sigmoid"
+                                                       : v.gate == gate_form::one_plus_sigmoid ? "one_plus_sigmoid"
+                                                                                               : "none"))
+      complain("rwkv_gate: got " + shown(config_.gate, 40) + ", which is not the gate of " + shown(name, 40));
     if (!problem_) result = v;
     return problem_;
   }

@@ -39,7 +39,17 @@ class hybrid_reader : parameter_binder {
   void check_config() {
     if (!(config_.norm_eps > 0)) complain("rms_norm_eps", "is not given: tensors do not tell it");
     if (variant_.rope && !(config_.rope_theta > 0)) complain("rope_theta", "is not given: tensors do not tell it");
-    if (config_.context < 1) complain("context", "got " + std::to_string(config_.context) + ", want 1 or more");
+    if (config_.time_mix_rope && *config_.time_mix_rope != variant_.rope)
+      complain("nope_in_rwkv",
+               variant_.rope ? "got true, but this variant turns" : "got false, but this variant does not turn");
+    if (config_.scaled_rope && (variant_.rope || config_.attention_rope))
+      complain("rope_scaling", "is there, or its like: rotation in parts or scaled is not supported");
+    if (config_.qk_norm && *config_.qk_norm != variant_.qk_norm)
+      complain("enable_qk_norm",
+               variant_.qk_norm ? "got false, but this variant norms" : "got true, but this variant does not norm");
+    constexpr index_t longest = index_t{1} << 30;
+    if (config_.context < 1 || config_.context > longest)
+      complain("context", "got " + std::to_string(config_.context) + ", want 1 to " + std::to_string(longest));
     if (config_.window < 0 || config_.window > config_.context)
       complain("window", "got " + std::to_string(config_.window) + ", want 0 to context, which is " +
                              std::to_string(config_.context));
@@ -104,6 +114,8 @@ class hybrid_reader : parameter_binder {
     if (sizes_.H_kv < 1 || k.extent(0) % sizes_.N != 0 || sizes_.H % sizes_.H_kv != 0)
       complain(k_name, "axis D_kv: got " + std::to_string(k.extent(0)) + ", want " + std::to_string(sizes_.N) +
                            " times a divisor of " + std::to_string(sizes_.H));
+    if (sizes_.attention * sizes_.context > (index_t{1} << 60) / std::max(index_t{1}, k.extent(0)))
+      complain("context", "got " + std::to_string(sizes_.context) + ", which no memory holds for these layers");
   }
 
   void check_norms() {
@@ -111,9 +123,8 @@ class hybrid_reader : parameter_binder {
       if (const auto& a = p_.layers[i].attention; static_cast<bool>(a.q_norm) != static_cast<bool>(a.k_norm))
         complain("blocks." + std::to_string(i) + (a.q_norm ? ".att.ln_k.weight" : ".att.ln_r.weight"),
                  "is missing: the other norm is there");
-    if (config_.tied_head && *config_.tied_head == static_cast<bool>(p_.head))
-      complain("head.weight",
-               p_.head ? "is there, but tie_word_embeddings is true" : "is missing, but tie_word_embeddings is false");
+    if (!p_.head && !config_.tied_head.value_or(true))  // one that is tied may be there as well
+      complain("head.weight", "is missing, but tie_word_embeddings is false");
   }
 
   void settle_eps() {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "rwkv7/model/detect_variant.hpp"
 #include "rwkv7/model/hybrid_reader.hpp"
 #include "rwkv7/model/model_state.hpp"
 #include "rwkv7/ops/rope_table.hpp"
@@ -22,6 +23,7 @@ class hybrid_stack {
   /// Binds the tensors of a file, which get the names of hybrid_names.hpp, or says what is wrong with it.
   diagnosis read(tensor_file& file, const model_config& config) {
     auto problem = to_hybrid_names(file);
+    if (!problem && !config.architecture.empty()) problem = agrees(file, config);
     if (!problem) problem = detail::hybrid_reader(V, file, config, sizes_, weights_).read();
     if (!problem && sizes_.attention > 0 && !std::is_same_v<T, wide>)
       problem.complain("rwkv7::language_model: %s: layers of attention run in float and double only",
@@ -81,6 +83,7 @@ class hybrid_stack {
   /// What is wrong with a state whose shape is right, or nothing.
   diagnosis validate_state(const sequences& seq, const carried<wide, 2>& state) const noexcept {
     checker check("language_model");
+    if (!state.initial && !state.final && !state.every) return check.sequence_list(seq, -1, false).result();
     check.require(sizes_.attention == 0 || state.final || !state.initial, "state.final", 0,
                   "a state to write: attention keeps keys and values there");
     if (!state.initial) return check.result();
@@ -97,29 +100,11 @@ class hybrid_stack {
   template <class Exec>
   void run(Exec& exec, const sequences& seq, const view<T, 3>& x, const carried<wide, 2>& state,
            workspace memory) const {
+    const bool stateless = !state.initial && !state.final && !state.every;
     const auto z = take_buffers(memory, seq);
-    begin(seq, z, state);
-    const view<const std::int64_t, 1> position = z.position;
-    if (turns())
-      rope_table(exec, seq,
-                 rope_table_inputs<wide>{
-                     .position = position,
-                     .frequency = view<const double, 1>(frequency_.data(), {static_cast<index_t>(frequency_.size())})},
-                 {.cos = z.cos, .sin = z.sin});
-    index_t time_mixes = 0, attentions = 0;
-    for (index_t i = 0; i < sizes_.layers; ++i) {
-      const auto& p = weights_.layers[static_cast<std::size_t>(i)];
-      hybrid_layer_inputs<T> in{.window = sizes_.window};
-      if (p.is_attention ? attention_rope_ : V.rope) in.cos = z.cos, in.sin = z.sin;
-      hybrid_layer_state<T> part;
-      if (!p.is_attention)
-        part.att = state_of_time_mix<V>(sizes_, state, time_mixes++);
-      else if constexpr (std::is_same_v<T, wide>)
-        part.cache = rings_of_attention<V>(sizes_, state.final, position, attentions++);
-      hybrid_layer<V>(exec, seq, sizes_.time_mix_dims(), p, in, x,
-                      {.v = z.v_first, .k = z.k_first, .produce = i == weights_.first}, part, memory);
-    }
-    end(seq, z.position, state);
+    if (stateless && seq.is_packed())  // slots name nothing, whatever they are
+      return run_on(exec, packed{seq.as_packed().cu_seqlens}, x, state, z, memory);
+    run_on(exec, seq, x, state, z, memory);
   }
 
   /// The norm before the head; y may be x.
@@ -138,6 +123,45 @@ class hybrid_stack {
     view<std::int64_t, 1> position{};  // [slots]        tokens before this call
   };
 
+  template <class Exec>
+  void run_on(Exec& exec, const sequences& seq, const view<T, 3>& x, const carried<wide, 2>& state, const buffers& z,
+              workspace memory) const {
+    begin(seq, z, state);
+    const view<const std::int64_t, 1> position = z.position;
+    const auto rows = state.final ? slice(state.final, 0, 0, std::min(state.final.extent(0), position.extent(0)))
+                                  : state.final;  // as many as there are positions
+    if (turns())
+      rope_table(exec, seq,
+                 rope_table_inputs<wide>{
+                     .position = position,
+                     .frequency = view<const double, 1>(frequency_.data(), {static_cast<index_t>(frequency_.size())})},
+                 {.cos = z.cos, .sin = z.sin});
+    index_t time_mixes = 0, attentions = 0;
+    for (index_t i = 0; i < sizes_.layers; ++i) {
+      const auto& p = weights_.layers[static_cast<std::size_t>(i)];
+      hybrid_layer_inputs<T> in{.window = sizes_.window};
+      if (p.is_attention ? attention_rope_ : V.rope) in.cos = z.cos, in.sin = z.sin;
+      hybrid_layer_state<T> part;
+      if (!p.is_attention)
+        part.att = state_of_time_mix<V>(sizes_, state, time_mixes++);
+      else if constexpr (std::is_same_v<T, wide>)
+        part.cache = rings_of_attention<V>(sizes_, rows, position, attentions++);
+      hybrid_layer<V>(exec, seq, sizes_.time_mix_dims(), p, in, x,
+                      {.v = z.v_first, .k = z.k_first, .produce = i == weights_.first}, part, memory);
+    }
+    end(seq, z.position, state);
+  }
+
+  /// What the config calls the variant is what this one is.
+  static diagnosis agrees(const tensor_file& file, const model_config& config) {
+    variant told = V;
+    auto problem = detect_variant(file, config, told);
+    if (!problem && told != V)
+      problem.complain("rwkv7::language_model: %s: rwkv_architecture: got %s, but this model's variant is another",
+                       file.name.c_str(), detail::shown(config.architecture, 40).c_str());
+    return problem;
+  }
+
   bool turns() const noexcept { return V.rope || (sizes_.attention > 0 && attention_rope_); }
 
   buffers take_buffers(workspace& memory, const sequences& seq) const noexcept {
@@ -146,8 +170,12 @@ class hybrid_stack {
     if constexpr (V.value_residual != first_mix::none) z.v_first = memory.take<T>(B, tokens, D_kv);
     if constexpr (V.key_residual) z.k_first = memory.take<T>(B, tokens, D_kv);
     if (turns()) z.cos = memory.take<wide>(B, tokens, sizes_.N / 2), z.sin = memory.take<wide>(B, tokens, sizes_.N / 2);
-    index_t slots = 0;
-    for (index_t i = 0; i < seq.count(); ++i) slots = std::max(slots, seq[i].slot + 1);
+    // Asked for before sequences are checked: lists may be short and slots anything.
+    constexpr index_t most = index_t{1} << 31;
+    const auto& listed = seq.as_packed().state_indices;
+    index_t slots = seq.count();
+    for (index_t i = 0; seq.is_packed() && i < listed.size(); ++i)
+      slots = std::max(slots, std::min(listed[i], most) + 1);
     z.position = memory.take<std::int64_t>(slots);
     return z;
   }

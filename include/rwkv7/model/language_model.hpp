@@ -43,8 +43,9 @@ class language_model {
   /// are. Linearised Transformers have the names of RWKV-Infer or of Hugging Face; of these the config.json beside them
   /// is read, where there is one.
   ///
-  /// Sizes come from the tensors. A vector may be stored as [C] or as [1, 1, C]; tensors that the variant does not use
-  /// may be there. Errors: rwkv7::error names file and tensor, or what is missing in the config; where exceptions are
+  /// Sizes come from the tensors. A vector may be stored as [C] or as [1, 1, C]. Tensors of RWKV-LM's layers that the
+  /// variant does not use may be there; in a linearised Transformer that is an error, but for the first layer's
+  /// residual maps. Errors: rwkv7::error names file and tensor, or what is missing in the config; where exceptions are
   /// off the result is then empty.
   static language_model open(const std::filesystem::path& path) {
     model_config config;
@@ -120,7 +121,8 @@ class language_model {
   /// Elements in one snapshot of it: as many, without layers of attention.
   index_t snapshot_size() const noexcept { return model_snapshot_size<V>(sizes()); }
 
-  /// Bytes of scratch that forward needs for these sequences.
+  /// Bytes of scratch that forward needs for these sequences. Linearised Transformers take 8 bytes of it for every slot
+  /// up to the last one that is named.
   std::size_t workspace_size(const sequences& seq) const noexcept {
     workspace counting, head;
     counting.take<T>(seq.batch(), seq.tokens(), sizes().C);

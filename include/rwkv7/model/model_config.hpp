@@ -2,6 +2,7 @@
 /// What the tensors of a model do not tell: given by the caller, or read from a config.json.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,8 +10,7 @@
 #include <vector>
 
 #include "rwkv7/core/check.hpp"
-#include "rwkv7/model/file_map.hpp"
-#include "rwkv7/operands/group_norm.hpp"
+#include "rwkv7/model/json_file.hpp"
 
 namespace rwkv7 {
 
@@ -20,11 +20,13 @@ struct model_config {
   std::string architecture{};               // rwkv_architecture: "hxa079"; empty where nobody says
   std::string gate{};                       // rwkv_gate: "sigmoid" or "one_plus_sigmoid", of a cxa076 or an ARWKV
   std::optional<bool> qk_norm{};            // enable_qk_norm
-  index_t head_size = 0;                    // head_dim; 0: as the tensors say, and 64 where they do not
+  index_t head_size = 0;                    // head_dim; 0: as tensors say; if none does, 64 with RWKV-LM's layers
   double norm_eps = 0;                      // rms_norm_eps; of all rms norms
   double head_norm_eps = 0;                 // of those of queries and keys; 0: norm_eps
   double group_norm_eps = 64e-5;            // of the readout, in variants that have it
   double rope_theta = 0;                    // rope_theta
+  std::optional<bool> time_mix_rope{};      // nope_in_rwkv false: checked against the variant
+  bool scaled_rope = false;                 // rope_scaling and the like are there: refused where anything turns
   bool attention_rope = false;              // nope_in_transformer false: attention turns queries and keys as well
   std::vector<index_t> attention_layers{};  // transformer_layers; empty: as the tensors say
   std::optional<bool> tied_head{};          // tie_word_embeddings; where nobody says, a model without a head has one
@@ -41,7 +43,6 @@ class config_reader {
   config_reader(const std::string& file, const nlohmann::json& json) : file_(file), json_(json) {}
 
   diagnosis read(model_config& c) {
-    if (!json_.is_object()) complain("", "is not a JSON object");
     text("rwkv_architecture", c.architecture);
     text("rwkv_gate", c.gate);
     flag("enable_qk_norm", c.qk_norm);
@@ -49,11 +50,14 @@ class config_reader {
     whole("head_dim", c.head_size);
     real("rms_norm_eps", c.norm_eps);
     real("rope_theta", c.rope_theta);
-    std::optional<bool> nope, sliding;
+    std::optional<bool> nope, nope_in_rwkv, sliding;
     flag("nope_in_transformer", nope);
+    flag("nope_in_rwkv", nope_in_rwkv);
     flag("use_sliding_window", sliding);
     if (nope) c.attention_rope = !*nope;
+    if (nope_in_rwkv) c.time_mix_rope = !*nope_in_rwkv;
     if (sliding.value_or(false)) whole("sliding_window", c.window);
+    c.context = std::max(c.context, c.window);
     if (const auto* list = find("transformer_layers")) {
       for (const auto& layer : *list)
         if (!list->is_array() || !layer.is_number_integer())
@@ -61,7 +65,8 @@ class config_reader {
       const auto layers = list->get<std::vector<index_t>>();
       if (layers != std::vector<index_t>{-1}) c.attention_layers = layers;  // so RWKVInside says that there are none
     }
-    if (const auto* scaling = find("rope_scaling")) complain("rope_scaling", "got " + scaling->dump() + ", want null");
+    const auto* part = find("partial_rotary_factor");
+    c.scaled_rope = find("rope_scaling") || find("rope_parameters") || (part && *part != 1);
     return problem_;
   }
 
@@ -69,7 +74,7 @@ class config_reader {
   /// Nothing where it is missing or null.
   const nlohmann::json* find(const char* key) const {
     const auto at = json_.find(key);
-    return json_.is_object() && at != json_.end() && !at->is_null() ? &*at : nullptr;
+    return at != json_.end() && !at->is_null() ? &*at : nullptr;
   }
   void text(const char* key, std::string& to) {
     if (const auto* at = find(key); at && at->is_string())
@@ -96,7 +101,7 @@ class config_reader {
       complain(key, "is no number above 0");
   }
   diagnosis complain(const char* key, const std::string& what) {
-    problem_.complain("rwkv7::model_config: %s: %s%s%s", file_.c_str(), key, *key ? ": " : "", shown(what, 80).c_str());
+    problem_.complain("rwkv7::model_config: %s: %s: %s", file_.c_str(), key, what.c_str());
     return problem_;
   }
 
@@ -107,20 +112,15 @@ class config_reader {
 
 }  // namespace detail
 
-/// Reads a config.json of at most 1 MB. rwkv7::error names file and field; where exceptions are off `config` is then
-/// as it was, and the result false.
+/// Reads a config.json. rwkv7::error names file and field; where exceptions are off `config` is then as it was, and
+/// the result false.
 inline bool read_config(const std::filesystem::path& path, model_config& config) {
-  constexpr std::size_t most = 1'000'000;
   diagnosis problem;
-  const auto name = detail::shown(path);
-  const auto file = file_map::open(path, problem);
   model_config found = config;
-  if (!problem && file.bytes().size() > most) problem.complain("rwkv7::model_config: %s: is too large", name.c_str());
-  if (!problem) {
-    const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-    const auto json = nlohmann::json::parse(text, text + file.bytes().size(), nullptr, false);
-    problem = detail::config_reader(name, json).read(found);
-  }
+  const auto name = detail::shown(path);
+  const auto json = detail::read_json(
+      path, problem, [&](const char* what) { problem.complain("rwkv7::model_config: %s: %s", name.c_str(), what); });
+  if (!problem) problem = detail::config_reader(name, json).read(found);
   if (problem) {
     report(problem);
     return false;

@@ -106,7 +106,9 @@ inline void list_time_mix(const variant& v, time_mix_weights& att, const model_s
   vector("x_k", att.x_k, {"C", s.C}, v.token_shift);
   vector("x_v", att.x_v, {"C", s.C}, v.token_shift);
   vector("x_a", att.x_a, {"C", s.C}, v.token_shift);
-  vector("x_g", att.x_g, {"C", s.C}, v.token_shift && v.gate != gate_form::none);
+  const bool gated = v.gate != gate_form::none;
+  if (v.token_shift || !linearised)  // ARWKV has x_g without a gate as well
+    each.vector(at + "x_g", att.x_g, {"C", s.C}, v.token_shift && gated ? presence::required : presence::unused);
   linear("receptance", att.receptance, att.receptance_bias, {"D", D}, {"C", s.C});
   linear("key", att.key, att.key_bias, {"D_kv", D_kv}, {"C", s.C});
   linear("value", att.value, att.value_bias, {"D_kv", D_kv}, {"C", s.C});
@@ -123,8 +125,12 @@ inline void list_time_mix(const variant& v, time_mix_weights& att, const model_s
     residual("v", att.v,
              {v.value_residual == first_mix::after_repeat ? "D" : "D_kv", value_width(v, s.time_mix_dims())});
   if (v.key_residual) residual("k", att.k, {"D_kv", D_kv});
-  if (v.added_value) low_rank("v", att.v, {"D", D});
-  low_rank("g", att.g, {"D", D}, v.gate != gate_form::none);
+  if (v.added_value) {
+    low_rank("v", att.v, {"D", D});
+    each.matrix(at + "k1", att.k.in, {"C", s.C}, {"rank", 0}, presence::unused);  // so a published template has them
+    each.matrix(at + "k2", att.k.out, {"rank", 0}, {"D", D}, presence::unused);
+  }
+  low_rank("g", att.g, {"D", D}, gated);
   vector("k_k", att.k_k, {"D", linearised ? D : D_kv}, v.scaled_removal);
   vector("k_a", att.k_a, {"D", D}, v.key == key_rule::k_a);
   matrix("r_k", att.r_k, {"H", s.H}, {"N", s.N}, v.bonus);

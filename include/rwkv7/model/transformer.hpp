@@ -18,6 +18,7 @@
 #include <set>
 
 #include "rwkv7/model/checkpoint.hpp"
+#include "rwkv7/model/json_file.hpp"
 #include "rwkv7/variant/dims.hpp"
 
 namespace rwkv7 {
@@ -57,25 +58,6 @@ struct transformer {
 };
 
 namespace detail {
-
-/// Reads config.json: at most 1 MB, no deeper than anything prints it by recursion.
-inline nlohmann::ordered_json read_config(const std::filesystem::path& path, diagnosis& problem) {
-  constexpr std::size_t most = 1'000'000;  // bytes
-  constexpr int deepest = 16;
-  const auto map = file_map::open(path, problem);
-  if (problem) return {};
-  const std::string_view text(reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size());
-  bool deep = false;
-  const auto keep = [&](int depth, nlohmann::ordered_json::parse_event_t, nlohmann::ordered_json&) {
-    deep = deep || depth > deepest;
-    return !deep;
-  };
-  if (text.size() > most) problem.complain("rwkv7::transformer: %s: is too large", shown(path).c_str());
-  if (problem) return {};
-  auto json = nlohmann::ordered_json::parse(text.begin(), text.end(), keep, false);
-  if (deep || !json.is_object()) problem.complain("rwkv7::transformer: %s: is not a JSON object", shown(path).c_str());
-  return json;
-}
 
 /// `count` rows of a matrix.
 inline stored_tensor rows_of(const stored_tensor& matrix, index_t first, index_t count) {
@@ -277,7 +259,10 @@ inline transformer open_transformer(const std::filesystem::path& path) {
   std::error_code ignored;
   const auto folder = std::filesystem::is_directory(path, ignored) ? path : path.parent_path();
   diagnosis problem;
-  auto config = detail::read_config(folder / "config.json", problem);
+  const auto name = detail::shown(folder / "config.json");
+  auto config = detail::read_json<nlohmann::ordered_json>(folder / "config.json", problem, [&](const char* what) {
+    problem.complain("rwkv7::transformer: %s: %s", name.c_str(), what);
+  });
   if (!problem) return read_transformer(std::move(file), std::move(config));
   report(problem);
   return {};
