@@ -64,7 +64,7 @@ void check_golden_model(const std::string& name, ForEach for_each) {
   CAPTURE(name);
   const golden_model golden(name);
   const temporary_file file(safetensors_bytes(golden.checkpoint()));
-  const auto exact = language_model<V, double>::open(file.path(), golden.size("N"));
+  const auto exact = language_model<V, double>::open(file.path(), {.head_size = golden.size("N")});
   const auto& sizes = exact.sizes();
   CHECK(sizes.C == golden.size("C"));
   CHECK(sizes.H == golden.size("H"));
@@ -79,7 +79,7 @@ void check_golden_model(const std::string& name, ForEach for_each) {
   const double definition = distance_from_golden(golden, exact, reference, absolute);
   CHECK(definition <= budget::definition_of_model);
 
-  const auto model = language_model<V, float>::open(file.path(), golden.size("N"));
+  const auto model = language_model<V, float>::open(file.path(), {.head_size = golden.size("N")});
   const auto relative = [](const auto& got, const auto& want) { return relative_l2(got, want); };
   double worst = 0;
   for_each([&](auto&& exec) { worst = std::fmax(worst, distance_from_golden(golden, model, exec, relative)); });
