@@ -25,7 +25,8 @@ static T last_output(auto&& exec) {
 
 static double call() {
 #ifdef RWKV7_TEST_MODEL
-  auto* volatile open = &rwkv7::language_model<>::open;  // defined here without a file to open
+  using model = rwkv7::language_model<>;
+  model (*volatile open)(const std::filesystem::path&) = &model::open;  // defined here without a file to open
   if (!open) return -1;
 #endif
   rwkv7::thread_executor threads(2);
