@@ -190,7 +190,7 @@ void add_grouped(index_t T, index_t H, index_t N, std::shared_ptr<Exec> exec) {
         .bytes = heads * 21 * n + static_cast<double>(p->state_size()) * 8,
         .run = ours,
         .error = [p, ours] { return p->error(ours, p->y, p->S); },
-        .rivals = {{"group of 1", ungrouped, [each, ungrouped] { return each->error(ungrouped, each->y, each->S); }}}};
+        .rivals = {{"ungrouped", ungrouped, [each, ungrouped] { return each->error(ungrouped, each->y, each->S); }}}};
   });
 }
 
