@@ -182,7 +182,8 @@ void add_grouped(index_t T, index_t H, index_t N, std::shared_ptr<Exec> exec) {
   add(name_of("grouped", 1, T, H, N, 1, static_cast<int>(exec->concurrency())), [=] {
     const auto p = std::make_shared<problem>(1, T, H, N), each = std::make_shared<problem>(1, T, H, N);
     p->H_kv = H / 8;
-    const auto ours = [p, exec] { p->run(*exec); }, ungrouped = [each, exec] { each->run(*exec); };
+    const auto ours = [p, exec] { p->run(*exec); };
+    const auto ungrouped = [each, exec] { each->run(*exec); };
     const double n = static_cast<double>(N), heads = static_cast<double>(T * H);
     return subject{
         .tokens = static_cast<double>(T),
