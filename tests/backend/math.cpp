@@ -49,7 +49,7 @@ struct tanh_function {
 };
 struct sigmoid_function {
   static constexpr const char* name = "sigmoid";
-  static constexpr double bound = 1.48;
+  static constexpr double bound = 2.41;
   template <class Arch>
   static cpu::vec<Arch> on_registers(const cpu::vec<Arch>& x) {
     return cpu::sigmoid<Arch>(x);
